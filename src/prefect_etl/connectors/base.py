@@ -1,0 +1,156 @@
+"""The protocols that carry every connector.
+
+A connector is one module with a ``CONNECTOR`` constant. A source and a destination are bound to
+one connection; a source to one dataset as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from prefect_etl.core.dataset import DatasetSpec
+from prefect_etl.core.ledger import LedgerState
+from prefect_etl.core.load import Load, LoadResult
+from prefect_etl.core.manifest import LoadRecord
+from prefect_etl.core.schema import TableSchema
+from prefect_etl.core.unit import Batch, Unit
+
+if TYPE_CHECKING:
+    from prefect_etl.engine.duckdb import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Rows that the engine reads itself: a DuckDB SELECT and its parameters.
+
+    Where the batch has several units, it has a column ``_etl_unit``: the unit's index in the batch.
+    """
+
+    sql: str
+    parameters: Sequence[Any] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowRows:
+    """Rows as a stream of Arrow record batches: anything with ``__arrow_c_stream__``."""
+
+    stream: Any
+
+
+Rows = Relation | ArrowRows
+
+
+class Source(Protocol):
+    """One dataset of one connection, for reading."""
+
+    def units(self, state: LedgerState) -> Iterable[Unit]:
+        """Everything there is now, known or not, in the order in which it is to be loaded.
+
+        A file that is known and looks the same may be given with the version that the ledger has.
+        """
+        ...
+
+    def batches(self, units: Sequence[Unit], state: LedgerState) -> Sequence[Batch]:
+        """Group units that are to be read, in order, and say how to read them.
+
+        Raises:
+            SchemaError: It shows already here that they do not fit the table.
+            SourceReadError: They cannot be read at all.
+        """
+        ...
+
+    def read(self, batch: Batch) -> AbstractContextManager[Rows]:
+        """Open a batch for reading.
+
+        Leaving the context without an error asserts that nothing changed meanwhile.
+
+        Raises:
+            SourceReadError: A unit cannot be read as its format says.
+            SourceChangedError: A unit changed while it was read.
+        """
+        ...
+
+
+@runtime_checkable
+class Refinable(Protocol):
+    """A source that guesses how to read, and can guess better after a failure."""
+
+    def refine(self, batches: Sequence[Batch], failed: Batch) -> Sequence[Batch] | None:
+        """New readings for all batches of a load after one could not be read; None: no better."""
+        ...
+
+
+@runtime_checkable
+class Previewing(Protocol):
+    """A source that knows a batch's columns before it reads it."""
+
+    def schema(self, batch: Batch) -> TableSchema | None:
+        """The columns that reading the batch will give, as far as they are known."""
+        ...
+
+
+class Destination(Protocol):
+    """One place with tables and the ledger beside them."""
+
+    def state(self, dataset: DatasetSpec) -> LedgerState:
+        """What the ledger knows of the dataset's table, in one snapshot."""
+        ...
+
+    def commit(self, load: Load) -> LoadResult:
+        """Publish a load: rows, schema and ledger in one transaction, or nothing.
+
+        Raises:
+            VersionConflict: The ledger is not at ``load.state`` any more.
+            AccountingError: The rows do not add up; nothing was published.
+            SchemaError: A value does not survive the widening of its column.
+            BusyError: Another process holds the destination.
+            ConfigError: The table belongs to another pipeline or dataset.
+        """
+        ...
+
+    def last_load(self, dataset: DatasetSpec) -> LoadRecord | None:
+        """The record of the load that made the current version."""
+        ...
+
+
+class ConnectionConfig(BaseModel):
+    """Where a system is: parsed from a URI or a mapping; secrets are ``SecretStr``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def from_uri(cls, uri: str, root: Path) -> ConnectionConfig:
+        """Parse a URI; relative paths are relative to ``root``, the pipeline file's folder."""
+        raise NotImplementedError("abstract: each connector parses its own URIs")
+
+    @property
+    def display(self) -> str:
+        """The URI without secrets, for people."""
+        raise NotImplementedError("abstract: each connector prints its own URIs")
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """What the registry knows of a system.
+
+    Attributes:
+        name: As in error messages and the registry.
+        schemes: URI schemes that it answers.
+        connection: Its connection config.
+        dataset: Its dataset config; None where it is not a source.
+        source: Makes a source; None where it is not one.
+        destination: Makes a destination; None where it is not one.
+    """
+
+    name: str
+    schemes: tuple[str, ...]
+    connection: type[ConnectionConfig]
+    dataset: type[DatasetSpec] | None = None
+    source: Callable[[Any, Any, Session], Source] | None = None
+    destination: Callable[[Any, Session], Destination] | None = None

@@ -1,0 +1,101 @@
+"""What a user says of a dataset: the fields that all connectors share.
+
+A connector subclasses :class:`DatasetSpec` with the fields of its own (a path, a query); the
+pipeline file is validated against that subclass, so an unknown key is refused by the connector
+that would have to understand it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from prefect_etl.core.contract import Contract
+from prefect_etl.core.schema import EvolutionPolicy
+
+WriteMode = Literal["append", "replace", "merge"]
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class Columns(BaseModel):
+    """Which columns of the source become which columns of the table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    select: Names = Field((), description="Only these columns of the source, in this order.")
+    drop: Names = Field((), description="All columns but these.")
+    rename: Mapping[str, str] = Field(default_factory=dict, description="Old name: new name.")
+    cast: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="New name: type. A value that does not fit fails the load.",
+    )
+
+    @model_validator(mode="after")
+    def _select_or_drop(self) -> Columns:
+        if self.select and self.drop:
+            raise ValueError("give select or drop, not both")
+        return self
+
+
+class DatasetSpec(BaseModel):
+    """One stream from a source that becomes one table.
+
+    ``types`` and ``where`` speak of the source's columns; ``key``, ``cursor``, ``deleted_when`` and
+    ``contract`` of the table's, that is after ``columns``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    name: str = Field(min_length=1, description="The dataset's name.")
+    into: str | None = Field(None, description="The table's name; the dataset's if not given.")
+    schema_: str | None = Field(None, alias="schema", description="The table's schema.")
+    write: WriteMode = Field(
+        "append",
+        description="append adds rows; merge upserts by key; replace swaps the whole table.",
+    )
+    key: Names = Field((), description="The columns that identify a row; merge needs them.")
+    cursor: str | None = Field(
+        None, description="The column that grows: of two versions of a key the higher one wins."
+    )
+    deleted_when: str | None = Field(
+        None, description="A SQL condition; a row for which it is true deletes its key (merge)."
+    )
+    types: Mapping[str, str] = Field(
+        default_factory=dict, description="Source column: type, instead of the detected one."
+    )
+    columns: Columns = Field(default_factory=Columns)
+    where: str | None = Field(None, description="A SQL condition; other rows are left out.")
+    contract: Contract | None = Field(None, description="What rows must be.")
+    evolution: EvolutionPolicy = Field(
+        "evolve", description="evolve adds columns and widens numbers; freeze refuses both."
+    )
+    unit_column: bool = Field(
+        True,
+        description="Whether append tables carry _etl_unit_id, so a changed file can be replaced.",
+    )
+
+    @property
+    def table(self) -> str:
+        """The table's name."""
+        return self.into or self.name
+
+    @property
+    def carries_unit(self) -> bool:
+        """Whether rows carry the number of the unit that wrote them."""
+        return self.write == "append" and self.unit_column
+
+    @model_validator(mode="after")
+    def _modes_and_keys_fit(self) -> DatasetSpec:
+        if self.write == "merge" and not self.key:
+            raise ValueError("write: merge needs key: the columns that identify a row")
+        if self.deleted_when is not None and self.write != "merge":
+            raise ValueError("deleted_when works with write: merge only")
+        return self

@@ -1,0 +1,79 @@
+"""A load: everything a destination needs to publish the units of one dataset in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from prefect_etl.core.accounting import Accounting
+from prefect_etl.core.dataset import DatasetSpec
+from prefect_etl.core.ledger import LedgerState
+from prefect_etl.core.schema import Evolution
+from prefect_etl.core.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class LoadUnit:
+    """A unit with its number in the table and what is known of its rows before the load.
+
+    ``counts`` holds ``read``, ``filtered`` and ``quarantined``; the destination adds the rest.
+    """
+
+    unit_id: int
+    unit: Unit
+    batch_id: str
+    counts: Accounting
+    seen_ns: int
+
+    @property
+    def good(self) -> int:
+        """Rows that the destination will be given."""
+        return self.counts.read - self.counts.filtered - self.counts.quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The units of one dataset, prepared and checked.
+
+    Attributes:
+        pipeline: The owner of the table.
+        dataset: What the user said of it.
+        state: The ledger state that the load extends, by compare-and-swap on its version.
+        evolution: The table's schema after the load.
+        units: In the order of their unit ids.
+        rows: SQL (DuckDB) that selects the good rows: the columns of the evolved schema, then
+            ``_etl_unit_id`` and ``_etl_row``.
+        batches: Ids of the raw batches behind it.
+        refresh: Begin from an empty table and a new lineage.
+        run_id: The run that loads.
+    """
+
+    pipeline: str
+    dataset: DatasetSpec
+    state: LedgerState
+    evolution: Evolution
+    units: tuple[LoadUnit, ...]
+    rows: str
+    batches: tuple[str, ...]
+    run_id: str
+    refresh: bool = False
+
+    @property
+    def version(self) -> int:
+        """The version that the load will make."""
+        return self.state.version + 1
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What a destination did with a load.
+
+    Attributes:
+        version: The version that was made.
+        lineage: The history it belongs to.
+        counts: By unit id; their sum is the load's accounting.
+    """
+
+    version: int
+    lineage: str
+    counts: Mapping[int, Accounting] = field(default_factory=dict)

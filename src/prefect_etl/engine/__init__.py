@@ -1,0 +1,1 @@
+"""The engine that moves the data: one DuckDB session a process."""

@@ -1,0 +1,185 @@
+"""The one DuckDB session of a process: memory limit, spill folder, attached files, interrupt.
+
+The session itself is an in-memory database. A database *file* is attached for as long as a
+statement needs it and no longer: while one process has it open for writing, no other can open it
+at all (https://duckdb.org/docs/stable/connect/concurrency).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect_etl.core.sql import identifier, literal
+from prefect_etl.errors import BusyError, EtlError, StorageError
+
+if TYPE_CHECKING:
+    import duckdb
+
+_HOLDER = re.compile(r"\(PID (\d+)\)")
+_POLL_SECONDS = 0.05
+
+
+class Session:
+    """A DuckDB instance with limits.
+
+    Safe to use from several threads: every call runs on a cursor of its own, every file is attached
+    by one thread at a time.
+
+    Args:
+        memory_limit: What DuckDB may use, as DuckDB spells sizes: ``1GiB``.
+        spill: Folder for what does not fit; made on first use, removed by DuckDB.
+        threads: Worker threads; all cores if None.
+        wait: Seconds to wait for a database file that another process holds.
+
+    Example:
+        >>> Session().query("SELECT 40 + 2")
+        [(42,)]
+    """
+
+    def __init__(
+        self,
+        memory_limit: str = "1GiB",
+        spill: Path | None = None,
+        threads: int | None = None,
+        wait: float = 60.0,
+    ) -> None:
+        import duckdb
+
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory_limit,
+            # A table's rows have no order, so a load need not buffer for one; the raw zone asks
+            # for the source's order itself.
+            "preserve_insertion_order": False,
+        }
+        if spill is not None:
+            config["temp_directory"] = str(spill)
+        if threads is not None:
+            config["threads"] = threads
+        self.wait = wait
+        self._connection = duckdb.connect(config=config)
+        self._files: dict[Path, threading.RLock] = {}
+        self._guard = threading.Lock()
+        self._running: set[duckdb.DuckDBPyConnection] = set()
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of its own: transactions on it are apart from all others."""
+        cursor = self._connection.cursor()
+        with self._guard:
+            self._running.add(cursor)
+        try:
+            yield cursor
+        finally:
+            with self._guard:
+                self._running.discard(cursor)
+            cursor.close()
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and give all its rows."""
+        with self.cursor() as cursor:
+            return cursor.execute(sql, list(parameters)).fetchall()
+
+    @contextmanager
+    def attached(
+        self, path: Path, *, read_only: bool, wait: float | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor with a database file attached under DuckDB's own name for it, and in use.
+
+        The name is the file's stem, as when the file is opened alone, so that views written here
+        work there.
+
+        Args:
+            path: The database file; made if missing, unless ``read_only``.
+            read_only: Share the file with other readers.
+            wait: Seconds to wait for another process; the session's if None.
+
+        Raises:
+            BusyError: Another process still holds the file after the wait; names it.
+            StorageError: The file is no DuckDB database, or the disk refuses.
+        """
+        path = path.resolve()
+        with self._guard:
+            lock = self._files.setdefault(path, threading.RLock())
+        alias = path.stem
+        options = " (READ_ONLY)" if read_only else ""
+        attach = f"ATTACH {literal(path)} AS {identifier(alias)}{options}"
+        with lock, self.cursor() as cursor:
+            self._attach(cursor, attach, path, self.wait if wait is None else wait)
+            try:
+                cursor.execute(f"USE {identifier(alias)}")
+                yield cursor
+            finally:
+                self._detach(cursor, alias)
+
+    def _attach(
+        self, cursor: duckdb.DuckDBPyConnection, attach: str, path: Path, wait: float
+    ) -> None:
+        import duckdb
+
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                cursor.execute(attach)
+            except duckdb.IOException as error:
+                if "lock" not in str(error):
+                    raise storage_error(error, str(path)) from error
+                if time.monotonic() >= deadline:
+                    raise _busy(path, str(error), wait) from error
+            except duckdb.Error as error:
+                raise storage_error(error, str(path)) from error
+            else:
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def _detach(self, cursor: duckdb.DuckDBPyConnection, alias: str) -> None:
+        import duckdb
+
+        with suppress(duckdb.Error):  # usually no transaction is open
+            cursor.rollback()
+        cursor.execute("USE memory")
+        cursor.execute(f"DETACH {identifier(alias)}")
+
+    def interrupt(self) -> None:
+        """Stop every running statement; each raises ``duckdb.InterruptException``."""
+        with self._guard:
+            for cursor in self._running:
+                cursor.interrupt()
+
+    def close(self) -> None:
+        """Close the instance; statements that run are stopped."""
+        self.interrupt()
+        self._connection.close()
+
+
+def storage_error(error: Exception, what: str) -> EtlError:
+    """Translate an I/O error of DuckDB's that concerns a local file.
+
+    Example:
+        >>> print(storage_error(Exception("IO Error: No space left on device"), "raw zone"))
+        raw zone: IO Error: No space left on device
+        Free disk space and run again; nothing was published.
+    """
+    text = str(error).strip().split("\n")[0]
+    full = "No space left" in text or "disk full" in text.lower() or "max_temp_directory" in text
+    hint = (
+        "Free disk space and run again; nothing was published."
+        if full
+        else "Check that the path exists, is not damaged and may be written, then run again."
+    )
+    return StorageError(f"{what}: {text}", hint=hint)
+
+
+def _busy(path: Path, text: str, wait: float) -> BusyError:
+    holder = _HOLDER.search(text)
+    who = f"process {holder[1]}" if holder else "another process"
+    return BusyError(
+        f"{path} is held by {who}; waited {wait:g} s",
+        hint="Close the program that has it open (DuckDB allows one writer and no readers beside "
+        "it), or wait longer: PREFECT_ETL_LOCK_TIMEOUT.",
+    )
