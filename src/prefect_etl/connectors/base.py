@@ -18,32 +18,24 @@ from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult
 from prefect_etl.core.manifest import LoadRecord
+from prefect_etl.core.rows import ArrowRows, Relation, Rows
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Batch, Unit
 
+__all__ = [
+    "ArrowRows",
+    "ConnectionConfig",
+    "Connector",
+    "Destination",
+    "Previewing",
+    "Refinable",
+    "Relation",
+    "Rows",
+    "Source",
+]
+
 if TYPE_CHECKING:
     from prefect_etl.engine.duckdb import Session
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """Rows that the engine reads itself: a DuckDB SELECT and its parameters.
-
-    Where the batch has several units, it has a column ``_etl_unit``: the unit's index in the batch.
-    """
-
-    sql: str
-    parameters: Sequence[Any] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ArrowRows:
-    """Rows as a stream of Arrow record batches: anything with ``__arrow_c_stream__``."""
-
-    stream: Any
-
-
-Rows = Relation | ArrowRows
 
 
 class Source(Protocol):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from prefect_etl.core.sql import identifier, literal, literals
+from prefect_etl.core.types import TypeName
 
 OnViolation = Literal["quarantine", "fail", "warn"]
 
@@ -34,7 +35,9 @@ class ColumnRules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: str | None = Field(None, description="The type that the table must have here.")
+    type: TypeName | None = Field(
+        None, description="The type of the column; a value that does not convert breaks the rule."
+    )
     nullable: bool = Field(True, description="Whether nulls are allowed.")
     unique: bool = Field(False, description="No value twice within the load; the first one stays.")
     isin: tuple[Any, ...] | None = Field(None, description="The allowed values.")
@@ -82,18 +85,21 @@ class Rule:
         name: ``column.rule``, as shown in reports and kept in quarantine.
         reason: In words, for people.
         violated: A SQL expression that is true for a row that breaks the rule, never null.
+        over_load: It compares rows of the load, among those that break no other rule.
     """
 
     name: str
     reason: str
     violated: str
+    over_load: bool = False
 
 
 def compile_rules(contract: Contract) -> tuple[Rule, ...]:
     """Compile a contract to predicates over the columns that it names.
 
-    ``unique`` needs the row's place: it refers to the columns ``_etl_unit_id`` and ``_etl_row``,
-    which every prepared row carries, and keeps the first row of a value.
+    ``unique`` keeps the first row of a value. It refers to columns that the checked rows carry:
+    ``_etl_unit_id`` and ``_etl_row``, the row's place, and ``_etl_bad``, whether it breaks another
+    rule. ``type`` is compiled where the value is converted.
 
     Example:
         >>> rule, = compile_rules(Contract(columns={"distance": {"ge": 0}}))
@@ -141,7 +147,7 @@ def _column_rules(name: str, rules: ColumnRules) -> list[Rule]:
             f"does not match {rules.pattern}",
         )
     if rules.unique:
-        place = f"PARTITION BY {column} ORDER BY _etl_unit_id, _etl_row"
-        violated = f"({column} IS NOT NULL AND row_number() OVER ({place}) > 1)"
-        compiled.append(Rule(f"{name}.unique", f"{name} is there already", violated))
+        place = f"PARTITION BY {column}, _etl_bad ORDER BY _etl_unit_id, _etl_row"
+        again = f"({column} IS NOT NULL AND NOT _etl_bad AND row_number() OVER ({place}) > 1)"
+        compiled.append(Rule(f"{name}.unique", f"{name} is there already", again, over_load=True))
     return compiled

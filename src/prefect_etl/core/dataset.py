@@ -8,12 +8,14 @@ that would have to understand it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from prefect_etl.core.contract import Contract
 from prefect_etl.core.schema import EvolutionPolicy
+from prefect_etl.core.types import TypeName
 
 WriteMode = Literal["append", "replace", "merge"]
 
@@ -33,7 +35,7 @@ class Columns(BaseModel):
     select: Names = Field((), description="Only these columns of the source, in this order.")
     drop: Names = Field((), description="All columns but these.")
     rename: Mapping[str, str] = Field(default_factory=dict, description="Old name: new name.")
-    cast: Mapping[str, str] = Field(
+    cast: Mapping[str, TypeName] = Field(
         default_factory=dict,
         description="New name: type. A value that does not fit fails the load.",
     )
@@ -68,7 +70,7 @@ class DatasetSpec(BaseModel):
     deleted_when: str | None = Field(
         None, description="A SQL condition; a row for which it is true deletes its key (merge)."
     )
-    types: Mapping[str, str] = Field(
+    types: Mapping[str, TypeName] = Field(
         default_factory=dict, description="Source column: type, instead of the detected one."
     )
     columns: Columns = Field(default_factory=Columns)
@@ -91,6 +93,12 @@ class DatasetSpec(BaseModel):
     def carries_unit(self) -> bool:
         """Whether rows carry the number of the unit that wrote them."""
         return self.write == "append" and self.unit_column
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when anything changes that decides what the table looks like."""
+        text = self.model_dump_json(exclude={"name"}, fallback=repr)
+        return sha256(text.encode()).hexdigest()[:32]
 
     @model_validator(mode="after")
     def _modes_and_keys_fit(self) -> DatasetSpec:

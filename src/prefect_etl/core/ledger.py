@@ -47,6 +47,7 @@ class LedgerState:
         next_unit_id: The first number that no unit ever had.
         schema: The table's schema; None before the first load.
         cursor: The highest cursor that was loaded, as text; None where none was.
+        fingerprint: Of the dataset's specification at the last load.
     """
 
     version: int = 0
@@ -55,3 +56,4 @@ class LedgerState:
     next_unit_id: int = 1
     schema: TableSchema | None = None
     cursor: str | None = None
+    fingerprint: str | None = None

@@ -20,12 +20,15 @@ class Unit:
         version: What it holds: a content digest, or the ledger version that it extends.
         size: Bytes at the source, where the source knows.
         modified_ns: Time of last modification at the source, nanoseconds since the epoch.
+        transient: A window or a call: it is never seen again, so the ledger, which counts its rows,
+            does not remember its position.
     """
 
     position: str
     version: str
     size: int | None = None
     modified_ns: int | None = None
+    transient: bool = False
 
     @property
     def identity(self) -> tuple[str, str]:

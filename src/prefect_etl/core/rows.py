@@ -1,0 +1,35 @@
+"""The two forms in which a source gives rows; neither is a frame in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# In a batch of several units: the column that holds each row's unit, as its index in the batch.
+UNIT_INDEX = "_etl_unit"
+# Of every prepared row: the number of its unit in the table, and its place in that unit, from 1.
+UNIT_ID = "_etl_unit_id"
+ROW_NUMBER = "_etl_row"
+RESERVED_PREFIX = "_etl_"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Rows that the engine reads itself: a DuckDB SELECT and its parameters.
+
+    Where the batch has several units, it has a column ``_etl_unit``: the unit's index in the batch.
+    """
+
+    sql: str
+    parameters: Sequence[Any] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowRows:
+    """Rows as a stream of Arrow record batches: anything with ``__arrow_c_stream__``."""
+
+    stream: Any
+
+
+Rows = Relation | ArrowRows

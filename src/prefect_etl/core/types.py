@@ -1,0 +1,102 @@
+"""Names of types: what users write, and DuckDB's own name for it."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+_ALIASES = {
+    "STRING": "VARCHAR",
+    "STR": "VARCHAR",
+    "TEXT": "VARCHAR",
+    "CHAR": "VARCHAR",
+    "BPCHAR": "VARCHAR",
+    "INT": "INTEGER",
+    "INT1": "TINYINT",
+    "INT2": "SMALLINT",
+    "INT4": "INTEGER",
+    "INT8": "TINYINT",
+    "INT16": "SMALLINT",
+    "INT32": "INTEGER",
+    "INT64": "BIGINT",
+    "LONG": "BIGINT",
+    "SHORT": "SMALLINT",
+    "UINT8": "UTINYINT",
+    "UINT16": "USMALLINT",
+    "UINT32": "UINTEGER",
+    "UINT64": "UBIGINT",
+    "FLOAT32": "FLOAT",
+    "FLOAT4": "FLOAT",
+    "REAL": "FLOAT",
+    "FLOAT64": "DOUBLE",
+    "FLOAT8": "DOUBLE",
+    "DOUBLE PRECISION": "DOUBLE",
+    "BOOL": "BOOLEAN",
+    "LOGICAL": "BOOLEAN",
+    "DATETIME": "TIMESTAMP",
+    "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE",
+    "BINARY": "BLOB",
+    "BYTES": "BLOB",
+    "BYTEA": "BLOB",
+    "VARBINARY": "BLOB",
+    "DECIMAL": "DECIMAL(18,3)",
+    "NUMERIC": "DECIMAL(18,3)",
+}
+_SIZED = re.compile(r"(?:DECIMAL|NUMERIC)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
+_TEXT = re.compile(r"(?:VARCHAR|CHAR|STRING|TEXT)\s*\(\s*\d+\s*\)")
+_LEGAL = re.compile(r"[A-Za-z0-9_ (),\[\]\"]+")
+
+
+def canonical_type(name: str) -> str:
+    """DuckDB's own name of a type that a user wrote.
+
+    ``int8`` is one byte, as in Arrow and NumPy, not eight, as in PostgreSQL.
+
+    Raises:
+        ValueError: It cannot be the name of a type.
+
+    Example:
+        >>> canonical_type("string"), canonical_type("int64"), canonical_type("numeric(10, 2)")
+        ('VARCHAR', 'BIGINT', 'DECIMAL(10,2)')
+    """
+    text = " ".join(name.split())
+    if not text or not _LEGAL.fullmatch(text):
+        raise ValueError(f"{name!r} is not the name of a type")
+    if "(" in text and not (_SIZED.fullmatch(text.upper()) or _TEXT.fullmatch(text.upper())):
+        return text  # a nested type: its fields' names keep their case
+    upper = text.upper()
+    if match := _SIZED.fullmatch(upper):
+        return f"DECIMAL({match[1]},{match[2] or 0})"
+    if _TEXT.fullmatch(upper):
+        return "VARCHAR"
+    return _ALIASES.get(upper, upper)
+
+
+TypeName = Annotated[str, AfterValidator(canonical_type)]
+
+# What Parquet, as DuckDB writes it, gives back unchanged. Anything else is stored as text.
+_EXACT_IN_PARQUET = re.compile(
+    r"BOOLEAN|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|VARCHAR|BLOB"
+    r"|DATE|TIME|TIMESTAMP|TIMESTAMP_NS|TIMESTAMP WITH TIME ZONE|UUID"
+)
+_NESTED = re.compile(r"STRUCT\(|MAP\(|\]$")
+_LOSSY_INSIDE = re.compile(r"\b(U?HUGEINT|INTERVAL|BIT|TIME WITH TIME ZONE|ENUM|UNION|BIGNUM)\b")
+
+
+def stored_type(kind: str) -> str:
+    """The type in which the raw zone stores a column of this type.
+
+    DuckDB's Parquet writer turns HUGEINT into DOUBLE and cuts INTERVAL to milliseconds
+    (https://duckdb.org/docs/stable/data/parquet/overview); such columns are stored as text.
+
+    Example:
+        >>> stored_type("BIGINT"), stored_type("HUGEINT"), stored_type("BIGINT[]")
+        ('BIGINT', 'VARCHAR', 'BIGINT[]')
+    """
+    if _EXACT_IN_PARQUET.fullmatch(kind):
+        return kind
+    if _NESTED.search(kind) and not _LOSSY_INSIDE.search(kind):
+        return kind
+    return "VARCHAR"
