@@ -1,0 +1,1 @@
+"""All that extends Prefect: the decorators and the shared local server."""
