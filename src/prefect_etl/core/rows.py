@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ class Relation:
     """
 
     sql: str
-    parameters: Sequence[Any] = ()
+    parameters: Sequence[Any] | Mapping[str, Any] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,100 @@
+"""What a user says of a folder and of the files in it."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Literal, Self
+from urllib.parse import unquote
+
+from pydantic import Field, field_validator
+
+from prefect_etl.connectors.base import ConnectionConfig
+from prefect_etl.core.dataset import DatasetSpec, Names
+
+Format = Literal["csv", "tsv", "json", "jsonl", "parquet", "arrow"]
+
+_ENDINGS: dict[str, Format] = {
+    ".csv": "csv",
+    ".txt": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+
+
+class FilesConnection(ConnectionConfig):
+    """A folder.
+
+    Example:
+        >>> FilesConnection.from_uri("file://./data", Path("/project")).folder.as_posix()
+        '/project/data'
+    """
+
+    folder: Path
+
+    @classmethod
+    def from_uri(cls, uri: str, root: Path) -> Self:
+        """Parse ``file://./relative`` or ``file:///absolute``."""
+        _, _, path = uri.partition(":")
+        return cls(folder=(root / (unquote(path.removeprefix("//")) or ".")).absolute())
+
+    @property
+    def display(self) -> str:
+        """The URI."""
+        return f"file://{self.folder}"
+
+
+class FilesDataset(DatasetSpec):
+    """Files that become one table."""
+
+    path: str = Field(
+        min_length=1, description="A file, a folder or a glob, below the connection's folder."
+    )
+    format: Format | None = Field(None, description="Taken from the files' names if not given.")
+    nulls: Names = Field(("",), description="Texts that mean null (CSV).")
+    delimiter: str | None = Field(None, min_length=1, description="Detected if not given (CSV).")
+    quote: str | None = Field(None, max_length=1, description="Detected if not given (CSV).")
+    escape: str | None = Field(None, max_length=1, description="Detected if not given (CSV).")
+    header: bool | None = Field(None, description="Detected if not given (CSV).")
+    skip: int | None = Field(None, ge=0, description="Lines to leave out at the start (CSV).")
+
+    @field_validator("path")
+    @classmethod
+    def _below_the_folder(cls, value: str) -> str:
+        if PurePosixPath(value).is_absolute() or ".." in PurePosixPath(value).parts:
+            raise ValueError(
+                "path is relative to the connection's folder and cannot leave it; "
+                "put the folder into connection: file://…"
+            )
+        return value
+
+
+def format_of(name: str) -> Format | None:
+    """The format that a file's name tells, compression aside.
+
+    Example:
+        >>> format_of("a.csv.gz"), format_of("b.pq"), format_of("c.md")
+        ('csv', 'parquet', None)
+    """
+    path = PurePosixPath(name.lower())
+    if path.suffix in COMPRESSIONS:
+        path = path.with_suffix("")
+    return _ENDINGS.get(path.suffix)
+
+
+def compression_of(name: str) -> str | None:
+    """The compression that a file's name tells.
+
+    Example:
+        >>> compression_of("a.csv.gz"), compression_of("a.csv")
+        ('gzip', None)
+    """
+    return COMPRESSIONS.get(PurePosixPath(name.lower()).suffix)

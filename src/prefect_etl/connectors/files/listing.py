@@ -1,0 +1,157 @@
+"""Which files there are, and what they hold: names, sizes, digests, first lines."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from glob import glob, has_magic
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import xxhash
+
+from prefect_etl.connectors.files.config import FilesDataset, compression_of, format_of
+from prefect_etl.core.ledger import LedgerState
+from prefect_etl.core.unit import Unit
+from prefect_etl.errors import SourceChangedError, SourceReadError
+
+_WINDOW = 1 << 20
+# A file written so shortly before it was read could change again within the clock's grain.
+_FRESH_NS = 60_000_000_000
+
+
+def list_files(folder: Path, dataset: FilesDataset) -> list[str]:
+    """Paths of a dataset's files relative to the folder, sorted.
+
+    Hidden files are left out; in a folder, so are files of no known format.
+    """
+    pattern = dataset.path
+    target = folder / pattern
+    if target.is_file():
+        return [pattern]
+    if target.is_dir():
+        pattern = f"{glob_literal(pattern)}/**"
+        known = [p for p in glob(pattern, root_dir=folder, recursive=True) if _wanted(p, dataset)]
+        return sorted(os.path.normpath(p) for p in known if (folder / p).is_file())
+    if not has_magic(pattern):
+        return []
+    found = glob(pattern, root_dir=folder, recursive=True)
+    return sorted(os.path.normpath(p) for p in found if (folder / p).is_file())
+
+
+def _wanted(path: str, dataset: FilesDataset) -> bool:
+    return dataset.format is not None or format_of(path) is not None
+
+
+def glob_literal(path: str) -> str:
+    """Spell a path so that no character of it is taken for a glob's.
+
+    Example:
+        >>> glob_literal("data[1].csv")
+        'data[[]1].csv'
+    """
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
+
+
+def observe(folder: Path, path: str, state: LedgerState) -> Unit:
+    """The unit that a file is now; the digest is taken only where size and time do not tell.
+
+    Raises:
+        SourceReadError: The file cannot be read.
+    """
+    with _reading(path):
+        status = (folder / path).stat()
+        known = state.units.get(path)
+        if known is not None and known.looks_same(status.st_size, status.st_mtime_ns):
+            return known.unit
+        version = _digest(folder / path)
+    return Unit(path, version, size=status.st_size, modified_ns=status.st_mtime_ns)
+
+
+def assert_unchanged(folder: Path, unit: Unit, read_at_ns: int) -> None:
+    """Assert that a file is still what it was when it was observed.
+
+    Args:
+        folder: The connection's folder.
+        unit: The file as it was observed.
+        read_at_ns: When reading began.
+
+    Raises:
+        SourceChangedError: It is not, or it is gone.
+    """
+    path = folder / unit.position
+    try:
+        status = path.stat()
+        same = (status.st_size, status.st_mtime_ns) == (unit.size, unit.modified_ns)
+        fresh = read_at_ns - (unit.modified_ns or 0) < _FRESH_NS
+        if same and not (fresh and _digest(path) != unit.version):
+            return
+    except FileNotFoundError:
+        pass
+    raise SourceChangedError(
+        f"{unit.position} changed while it was read", hint="Run again once it is written whole."
+    )
+
+
+def assert_whole(folder: Path, path: str) -> None:
+    """Assert that a compressed file ends where it says and keeps its checksum.
+
+    DuckDB reads a truncated gzip or zstd file as if it ended there.
+
+    Raises:
+        SourceReadError: It is truncated or corrupt.
+    """
+    if compression_of(path) is None:
+        return
+    with _reading(path), open_plain(folder / path) as stream:
+        while stream.read(_WINDOW):
+            pass
+
+
+@contextmanager
+def open_plain(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading, decompressed as its name says."""
+    if compression_of(path.name) is None:
+        with path.open("rb") as plain:
+            yield plain
+        return
+    import pyarrow as pa
+
+    with pa.input_stream(str(path), compression=compression_of(path.name)) as stream:
+        yield cast("BinaryIO", stream)
+
+
+def first_line(folder: Path, path: str, skip: int) -> bytes:
+    """A file's first line after ``skip`` lines; its head, where the line is very long."""
+    with _reading(path), open_plain(folder / path) as stream:
+        head = stream.read(_WINDOW)
+    lines = head.split(b"\n", skip + 1)
+    return lines[skip].rstrip(b"\r") if len(lines) > skip else b""
+
+
+def _digest(path: Path) -> str:
+    state = xxhash.xxh3_128()
+    window = bytearray(_WINDOW)
+    view = memoryview(window)
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(window):
+            state.update(view[:size])
+    return state.hexdigest()
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SourceReadError(
+            f"{path} cannot be read: {error.strerror or error}",
+            hint="Mend or remove the file, then run again; nothing of it was loaded.",
+        ) from error
+
+
+def now_ns() -> int:
+    """The clock that modification times are compared with."""
+    return time.time_ns()

@@ -1,0 +1,68 @@
+"""How files are read: dialect and types, fixed before the first row and kept in manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from prefect_etl.connectors.files.config import Format
+from prefect_etl.connectors.files.listing import glob_literal
+from prefect_etl.core.rows import UNIT_INDEX, Relation
+from prefect_etl.core.schema import TableSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a batch of files is read.
+
+    Attributes:
+        format: Their format.
+        columns: Names and DuckDB types in the files' order.
+        options: Further options of DuckDB's reader.
+    """
+
+    format: Format
+    columns: TableSchema
+    options: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        columns = [list(pair) for pair in self.columns.pairs()]
+        return asdict(self) | {"columns": columns, "options": dict(self.options)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Reading:
+        """From JSON values."""
+        columns = TableSchema.from_pairs((name, kind) for name, kind in data["columns"])
+        return cls(data["format"], columns, data["options"])
+
+    def with_columns(self, columns: TableSchema) -> Reading:
+        """The same with other types."""
+        return replace(self, columns=columns)
+
+
+def relation(folder: Path, reading: Reading, paths: Sequence[str]) -> Relation:
+    """The rows of files, with the index of the file where there are several."""
+    files = [glob_literal(str(folder / path)) for path in paths]
+    index = f", file_index AS {UNIT_INDEX}" if len(paths) > 1 else ""
+    match reading.format:
+        case "csv" | "tsv":
+            source, parameters = csv_source(reading, files)
+        case "json" | "jsonl":
+            source = "read_json($files, columns = $columns)"
+            parameters = {"files": files, "columns": dict(reading.columns.pairs())}
+        case "parquet":
+            source, parameters = "read_parquet($files)", {"files": files}
+        case "arrow":
+            raise AssertionError("Arrow files are streamed, not scanned")
+    return Relation(f"SELECT *{index} FROM {source}", parameters)
+
+
+def csv_source(reading: Reading, files: Sequence[str], **more: Any) -> tuple[str, dict[str, Any]]:
+    """A call of DuckDB's CSV reader that detects nothing, and its parameters."""
+    options = {**reading.options, **more}
+    arguments = "".join(f", {name} = ${name}" for name in options)
+    source = f"read_csv($files, auto_detect = false, columns = $columns{arguments})"
+    return source, {"files": list(files), "columns": dict(reading.columns.pairs()), **options}

@@ -1,0 +1,194 @@
+"""The files of one dataset as a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from prefect_etl.connectors.base import ArrowRows, Rows
+from prefect_etl.connectors.files.config import FilesConnection, FilesDataset, Format, format_of
+from prefect_etl.connectors.files.detection import broaden, detect, retyped, settle
+from prefect_etl.connectors.files.listing import (
+    assert_unchanged,
+    assert_whole,
+    list_files,
+    now_ns,
+    observe,
+)
+from prefect_etl.connectors.files.reading import Reading, relation
+from prefect_etl.core.ledger import LedgerState
+from prefect_etl.core.schema import TableSchema
+from prefect_etl.core.unit import Batch, Unit
+from prefect_etl.engine.duckdb import Session
+from prefect_etl.errors import EtlError, SourceReadError
+
+# Small files are packed until their bytes come to this; a larger file is a batch of its own.
+BATCH_BYTES = 128 << 20
+BATCH_UNITS = 20_000
+
+
+class FilesSource:
+    """Reads the files of one dataset.
+
+    Args:
+        connection: The folder.
+        dataset: Which files, and how to read them.
+        session: The engine that reads them.
+    """
+
+    def __init__(
+        self, connection: FilesConnection, dataset: FilesDataset, session: Session
+    ) -> None:
+        self._folder = connection.folder
+        self._dataset = dataset
+        self._session = session
+
+    def units(self, state: LedgerState) -> list[Unit]:
+        """All files there are, in the order of their paths.
+
+        Raises:
+            SourceReadError: There is none, and none was ever loaded; or one cannot be read.
+        """
+        paths = list_files(self._folder, self._dataset)
+        if not paths and (not state.units or self._dataset.write == "replace"):
+            raise SourceReadError(
+                f"dataset {self._dataset.name}: no file matches {self._dataset.path} "
+                f"in {self._folder}",
+                hint="Check path and connection in the pipeline file, or put a file there.",
+            )
+        return [observe(self._folder, path, state) for path in paths]
+
+    def batches(self, units: Sequence[Unit], state: LedgerState) -> list[Batch]:
+        """Group files that are read alike; small ones share a batch.
+
+        Raises:
+            SourceReadError: A file cannot be read as its format says.
+        """
+        if not units:
+            return []
+        with self._translated([unit.position for unit in units]):
+            groups = detect(self._session, self._folder, self._dataset, self._format(units), units)
+        batches = []
+        for reading, members in groups:
+            settled = reading
+            if reading.format in ("csv", "tsv", "json", "jsonl"):
+                columns = settle(reading.columns, self._dataset, state.schema)
+                settled = reading.with_columns(columns)
+            batches += _packed(members, settled)
+        order = {unit.position: index for index, unit in enumerate(units)}
+        return sorted(batches, key=lambda batch: order[batch.units[0].position])
+
+    def schema(self, batch: Batch) -> TableSchema | None:
+        """The columns that the batch will give; None for Arrow files, which tell on reading."""
+        reading = Reading.from_dict(batch.reading)
+        return None if reading.format == "arrow" else reading.columns
+
+    def refine(self, batches: Sequence[Batch], failed: Batch) -> list[Batch] | None:
+        """Broader types for all batches, after one had values that did not fit."""
+        reading = Reading.from_dict(failed.reading)
+        paths = [unit.position for unit in failed.units]
+        with self._translated(paths):
+            types = broaden(self._session, self._folder, self._dataset, reading, paths)
+        if not types:
+            return None
+        refined = []
+        for batch in batches:
+            old = Reading.from_dict(batch.reading)
+            new = old.with_columns(retyped(old.columns, types))
+            refined.append(Batch(batch.units, new.as_dict()))
+        return refined
+
+    @contextmanager
+    def read(self, batch: Batch) -> Iterator[Rows]:
+        """Open the files of a batch.
+
+        Raises:
+            SourceReadError: One cannot be read as its format says, is truncated or corrupt.
+            SourceChangedError: One changed while it was read.
+        """
+        started = now_ns()
+        reading = Reading.from_dict(batch.reading)
+        paths = [unit.position for unit in batch.units]
+        with self._translated(paths):
+            if reading.format == "arrow":
+                with _arrow_stream(str(self._folder / paths[0])) as stream:
+                    yield ArrowRows(stream)
+            else:
+                yield relation(self._folder, reading, paths)
+        for unit in batch.units:
+            assert_whole(self._folder, unit.position)
+            assert_unchanged(self._folder, unit, started)
+
+    def _format(self, units: Sequence[Unit]) -> Format:
+        if self._dataset.format is not None:
+            return self._dataset.format
+        formats = {format_of(unit.position): unit.position for unit in units}
+        if None in formats:
+            raise SourceReadError(
+                f"dataset {self._dataset.name}: the name {formats[None]} tells no format",
+                hint="Say which it is with format: csv | tsv | json | jsonl | parquet | arrow.",
+            )
+        if len(formats) > 1:
+            raise SourceReadError(
+                f"dataset {self._dataset.name} has files of several formats: "
+                + ", ".join(sorted(formats.values())),
+                hint="Give each format a dataset of its own, or say which it is with format:.",
+            )
+        return next(kind for kind in formats if kind is not None)
+
+    @contextmanager
+    def _translated(self, paths: Sequence[str]) -> Iterator[None]:
+        import duckdb
+        import pyarrow as pa
+
+        try:
+            yield
+        except EtlError:
+            raise
+        except duckdb.InterruptException:
+            raise
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise _read_error(str(error), paths, self._dataset.name) from error
+
+
+def _packed(units: Sequence[Unit], reading: Reading) -> list[Batch]:
+    most = 1 if reading.format == "arrow" else BATCH_UNITS
+    batches: list[Batch] = []
+    current: list[Unit] = []
+    size = 0
+    for unit in units:
+        if current and (size + (unit.size or 0) > BATCH_BYTES or len(current) >= most):
+            batches.append(Batch(tuple(current), reading.as_dict()))
+            current, size = [], 0
+        current.append(unit)
+        size += unit.size or 0
+    return [*batches, Batch(tuple(current), reading.as_dict())]
+
+
+@contextmanager
+def _arrow_stream(path: str) -> Iterator[Any]:
+    import pyarrow as pa
+
+    with pa.memory_map(path) as file:
+        try:
+            opened = pa.ipc.open_file(file)
+        except pa.ArrowInvalid:
+            file.seek(0)
+            yield pa.ipc.open_stream(file)
+            return
+        batches = (opened.get_batch(i) for i in range(opened.num_record_batches))
+        yield pa.RecordBatchReader.from_batches(opened.schema, batches)
+
+
+def _read_error(text: str, paths: Sequence[str], dataset: str) -> SourceReadError:
+    # DuckDB names the file and explains at length; the first lines say what is wrong.
+    named = next((path for path in paths if path in text), paths[0] if len(paths) == 1 else None)
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    said = "; ".join(line.rstrip(".") for line in lines[:3] if not line.startswith("LINE "))
+    where = f"{dataset}: {named}" if named else f"{dataset}: one of {len(paths)} files"
+    return SourceReadError(
+        f"{where} cannot be read: {said}",
+        hint="Mend the file, or say how to read it (format, delimiter, quote, header, skip, nulls, "
+        "types). Nothing of it was loaded.",
+    )

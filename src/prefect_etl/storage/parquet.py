@@ -1,0 +1,121 @@
+"""Writes the rows of a batch to one Parquet file, in the source's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect_etl.core.manifest import ExtractedUnit
+from prefect_etl.core.rows import UNIT_INDEX, ArrowRows, Relation, Rows
+from prefect_etl.core.schema import UNKNOWN, Column, TableSchema
+from prefect_etl.core.sql import identifier, literal
+from prefect_etl.core.types import stored_type
+from prefect_etl.core.unit import Unit
+from prefect_etl.engine.duckdb import Session, storage_error
+from prefect_etl.errors import AccountingError
+
+if TYPE_CHECKING:
+    import duckdb
+
+# Chosen by `make bench`: see docs/architecture.md.
+COMPRESSION = "snappy"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a Parquet file got: units with their rows, and the source's columns and types."""
+
+    units: tuple[ExtractedUnit, ...]
+    schema: TableSchema
+
+
+def write_parquet(session: Session, rows: Rows, path: Path, units: Sequence[Unit]) -> Written:
+    """Write rows to a new Parquet file; neither the file nor its name is durable yet.
+
+    Raises:
+        StorageError: The disk refused.
+        AccountingError: The file has other rows than were written.
+    """
+    with session.cursor() as cursor, _relation(cursor, rows) as relation:
+        described = cursor.execute(f"DESCRIBE {relation.sql}", relation.parameters).fetchall()
+        schema = TableSchema(
+            tuple(Column(name, _known(kind)) for name, kind, *_ in described if name != UNIT_INDEX)
+        )
+        packed = len(units) > 1
+        columns = [_stored(column) for column in schema]
+        if packed:
+            columns.append(f"CAST({UNIT_INDEX} AS INTEGER) AS {UNIT_INDEX}")
+        copied = _copy(cursor, relation, columns, path)
+        return Written(_count(cursor, path, units, copied), schema)
+
+
+@contextmanager
+def _relation(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[Relation]:
+    if isinstance(rows, Relation):
+        yield rows
+        return
+    import pyarrow as pa
+
+    reader = _reader(rows, pa)
+    cursor.register("_etl_stream", reader)
+    try:
+        yield Relation("SELECT * FROM _etl_stream")
+    finally:
+        cursor.unregister("_etl_stream")
+
+
+def _reader(rows: ArrowRows, pa: Any) -> Any:
+    if isinstance(rows.stream, pa.RecordBatchReader):
+        return rows.stream
+    return pa.RecordBatchReader.from_stream(rows.stream)
+
+
+def _known(kind: str) -> str:
+    return UNKNOWN if kind in ('"NULL"', "NULL") else kind
+
+
+def _stored(column: Column) -> str:
+    kind = "VARCHAR" if column.type == UNKNOWN else stored_type(column.type)
+    name = identifier(column.name)
+    return name if kind == column.type else f"CAST({name} AS {kind}) AS {name}"
+
+
+def _copy(
+    cursor: duckdb.DuckDBPyConnection, relation: Relation, columns: list[str], path: Path
+) -> int:
+    import duckdb
+
+    # PRESERVE_ORDER keeps the source's order although the session as a whole does not.
+    copy = (
+        f"COPY (SELECT {', '.join(columns)} FROM ({relation.sql})) TO {literal(path)} "
+        f"(FORMAT parquet, COMPRESSION {COMPRESSION}, PRESERVE_ORDER true)"
+    )
+    try:
+        result = cursor.execute(copy, relation.parameters).fetchone()
+    except duckdb.Error as error:
+        if str(path) in str(error) or "No space left" in str(error):
+            raise storage_error(error, "the raw zone") from error
+        raise
+    return int(result[0]) if result else 0
+
+
+def _count(
+    cursor: duckdb.DuckDBPyConnection, path: Path, units: Sequence[Unit], copied: int
+) -> tuple[ExtractedUnit, ...]:
+    if len(units) == 1:
+        stored = cursor.execute(
+            f"SELECT count(*) FROM read_parquet({literal(path)})"
+        ).fetchone() or (0,)
+        counts = {0: (0, stored[0])}
+    else:
+        counted = cursor.execute(
+            f"SELECT {UNIT_INDEX}, min(file_row_number), count(*) "
+            f"FROM read_parquet({literal(path)}, file_row_number = true) GROUP BY ALL"
+        ).fetchall()
+        counts = {index: (first, rows) for index, first, rows in counted}
+    if sum(rows for _, rows in counts.values()) != copied:
+        raise AccountingError(f"{path} does not hold the {copied} rows that were written to it")
+    return tuple(ExtractedUnit(unit, *counts.get(i, (0, 0))) for i, unit in enumerate(units))

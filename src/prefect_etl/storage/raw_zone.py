@@ -1,0 +1,224 @@
+"""The raw zone: what was read, as Parquet, with a manifest a batch.
+
+::
+
+    <root>/<dataset>/batches/<batch id>/data.parquet     rows in the source's order
+                                        manifest.json    published with it, by one rename
+                     loads/00000001.json                 which batches made a version
+    <root>/leases/<run id>.lock                          runs that are alive
+
+A batch id begins with the ledger version that it extends, then names its run. A batch is written
+to ``.new-…``, made durable, and renamed; what still has such a name when its run is dead is swept.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import quote, unquote
+from uuid import uuid4
+
+from prefect_etl.core.manifest import LoadRecord, Manifest
+from prefect_etl.core.rows import Rows
+from prefect_etl.core.unit import Batch
+from prefect_etl.engine.duckdb import Session
+from prefect_etl.errors import StorageError
+from prefect_etl.storage.durable import (
+    make_folder,
+    publish,
+    remove_folder,
+    replace_file,
+    storage_errors,
+    sync_file,
+    sync_folder,
+    write_file,
+)
+from prefect_etl.storage.lease import is_alive, remove_dead
+from prefect_etl.storage.parquet import write_parquet
+
+_DATA, _MANIFEST = "data.parquet", "manifest.json"
+_NEW, _GONE = ".new-", ".gone-"
+
+
+class RawZone:
+    """The raw zone of a pipeline.
+
+    Args:
+        root: Its folder.
+        run_id: The run that writes, whose lease is held.
+    """
+
+    def __init__(self, root: Path, run_id: str) -> None:
+        self.root = root
+        self.run_id = run_id
+
+    @property
+    def leases(self) -> Path:
+        """The folder of the leases."""
+        return self.root / "leases"
+
+    def dataset(self, name: str) -> DatasetZone:
+        """The part that belongs to one dataset."""
+        return DatasetZone(self, name)
+
+    def datasets(self) -> list[str]:
+        """Names of the datasets that have anything here."""
+        if not self.root.is_dir():
+            return []
+        return sorted(unquote(p.name) for p in self.root.iterdir() if (p / "batches").is_dir())
+
+
+class DatasetZone:
+    """The raw zone of one dataset; made by :meth:`RawZone.dataset`."""
+
+    def __init__(self, zone: RawZone, dataset: str) -> None:
+        self.dataset = dataset
+        self.folder = zone.root / quote(dataset, safe="").replace(".", "%2E")
+        self._zone = zone
+        self._batches = self.folder / "batches"
+        self._loads = self.folder / "loads"
+
+    def data(self, batch_id: str) -> Path:
+        """The Parquet file of a batch."""
+        return self._batches / batch_id / _DATA
+
+    def batch_ids(self) -> list[str]:
+        """Ids of all complete batches, oldest version first."""
+        if not self._batches.is_dir():
+            return []
+        return sorted(e.name for e in os.scandir(self._batches) if not e.name.startswith("."))
+
+    def manifest(self, batch_id: str) -> Manifest | None:
+        """A batch's manifest, or None where the batch is not here (any more).
+
+        Raises:
+            StorageError: It is there and cannot be read.
+        """
+        path = self._batches / batch_id / _MANIFEST
+        try:
+            return Manifest.from_json(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise StorageError(
+                f"{path} is damaged: {error}", hint=f"Remove {path.parent} and run again."
+            ) from error
+
+    def extending(self, version: int) -> list[Manifest]:
+        """Complete batches that were written to extend this ledger version."""
+        prefix = _prefix(version)
+        found = (self.manifest(name) for name in self.batch_ids() if name.startswith(prefix))
+        return [manifest for manifest in found if manifest is not None]
+
+    def write(
+        self, batch: Batch, rows: Rows, session: Session, *, extends: int, lineage: str | None
+    ) -> Manifest:
+        """Write a batch, durably and at once.
+
+        Raises:
+            StorageError: The disk refused; what was written is removed.
+        """
+        started = time.time_ns()
+        batch_id = f"{_prefix(extends)}{self._zone.run_id}-{uuid4().hex[:8]}"
+        new = self._batches / f"{_NEW}{batch_id}"
+        with storage_errors(f"the raw zone of {self.dataset}"):
+            make_folder(self._batches)
+            new.mkdir()
+            try:
+                written = write_parquet(session, rows, new / _DATA, batch.units)
+                manifest = Manifest(
+                    batch_id=batch_id,
+                    dataset=self.dataset,
+                    extends=extends,
+                    lineage=lineage,
+                    run_id=self._zone.run_id,
+                    units=written.units,
+                    schema=written.schema,
+                    bytes=(new / _DATA).stat().st_size,
+                    created_ns=started,
+                    reading=batch.reading,
+                )
+                sync_file(new / _DATA)
+                write_file(new / _MANIFEST, manifest.to_json())
+                sync_folder(new)
+            except BaseException:  # also Ctrl-C: nobody would sweep it while this run lives
+                remove_folder(new)
+                raise
+        return manifest
+
+    def keep(self, manifest: Manifest) -> None:
+        """Give a written batch its final name: from now on it counts."""
+        with storage_errors(f"the raw zone of {self.dataset}"):
+            publish(self._batches / f"{_NEW}{manifest.batch_id}", self._batches / manifest.batch_id)
+
+    def drop(self, manifest: Manifest) -> None:
+        """Remove a written batch that must not count."""
+        remove_folder(self._batches / f"{_NEW}{manifest.batch_id}")
+
+    def records(self) -> list[LoadRecord]:
+        """Records of loads, oldest first."""
+        if not self._loads.is_dir():
+            return []
+        records = []
+        for path in sorted(self._loads.glob("[0-9]*.json")):
+            try:
+                records.append(LoadRecord.from_json(path.read_text(encoding="utf-8")))
+            except (OSError, ValueError, TypeError) as error:
+                raise StorageError(f"{path} is damaged: {error}", hint=f"Remove {path}.") from error
+        return records
+
+    def record(self, load: LoadRecord) -> None:
+        """Record a load that was committed; the same one again changes nothing."""
+        path = self._loads / f"{load.version:08d}.json"
+        with storage_errors(f"the raw zone of {self.dataset}"):
+            if not path.exists() or LoadRecord.from_json(path.read_text()) != load:
+                replace_file(path, load.to_json())
+
+    def sweep(self, version: int, lineage: str | None, retention_days: float | None) -> None:
+        """Remove what no run will need again.
+
+        That is: what dead runs left unfinished; batches that lost a race; loads of another lineage;
+        loads older than the retention, but never the last one.
+
+        Args:
+            version: The ledger version now.
+            lineage: Its lineage.
+            retention_days: How long loaded batches are kept; None for ever.
+        """
+        if not self._batches.is_dir():
+            return
+        oldest = 0 if retention_days is None else time.time_ns() - int(retention_days * 86_400e9)
+        kept: set[str] = set()
+        for record in self.records():
+            last = record.version == version
+            if record.lineage == lineage and (last or record.committed_ns >= oldest):
+                kept.update(record.batches)
+            else:
+                (self._loads / f"{record.version:08d}.json").unlink(missing_ok=True)
+        for name in self._unneeded(kept, version):
+            remove_folder(self._batches / name)
+        remove_dead(self._zone.leases)
+
+    def _unneeded(self, kept: set[str], version: int) -> Iterable[str]:
+        for entry in list(os.scandir(self._batches)):
+            name = entry.name
+            if name.startswith(_GONE):
+                yield name
+                continue
+            batch_id = name.removeprefix(_NEW)
+            mine = _run_of(batch_id) == self._zone.run_id
+            busy = not mine and is_alive(self._zone.leases, _run_of(batch_id))
+            unfinished = name != batch_id and not mine
+            late = name == batch_id and name not in kept and int(name[:8]) < version
+            if (unfinished or late) and not busy:
+                yield name
+
+
+def _prefix(version: int) -> str:
+    return f"{version:08d}-"
+
+
+def _run_of(batch_id: str) -> str:
+    return batch_id[9:-9]
