@@ -48,6 +48,7 @@ class LedgerState:
         schema: The table's schema; None before the first load.
         cursor: The highest cursor that was loaded, as text; None where none was.
         fingerprint: Of the dataset's specification at the last load.
+        missing: The ledger knows the table, and somebody dropped it.
     """
 
     version: int = 0
@@ -57,3 +58,4 @@ class LedgerState:
     schema: TableSchema | None = None
     cursor: str | None = None
     fingerprint: str | None = None
+    missing: bool = False

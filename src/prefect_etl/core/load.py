@@ -44,8 +44,9 @@ class Load:
         rows: SQL (DuckDB) that selects the good rows: the columns of the evolved schema, then
             ``_etl_unit_id`` and ``_etl_row``.
         batches: Ids of the raw batches behind it.
-        refresh: Begin from an empty table and a new lineage.
         run_id: The run that loads.
+        lineage: The history that the load belongs to; a new one begins if None.
+        refresh: Begin from an empty table.
     """
 
     pipeline: str
@@ -56,6 +57,7 @@ class Load:
     rows: str
     batches: tuple[str, ...]
     run_id: str
+    lineage: str | None = None
     refresh: bool = False
 
     @property

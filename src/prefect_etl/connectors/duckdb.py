@@ -1,0 +1,191 @@
+"""DuckDB: a database file as source and destination.
+
+The file is opened for writing only to publish, because while one process writes nobody else can
+open it. Its own transactions make a load atomic: rows, schema and ledger appear together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import unquote
+from uuid import uuid4
+
+from prefect_etl.connectors import duckdb_ledger as ledger
+from prefect_etl.connectors import duckdb_write as write
+from prefect_etl.connectors.base import ConnectionConfig, Connector
+from prefect_etl.connectors.duckdb_source import DuckDBDataset, DuckDBSource
+from prefect_etl.core.accounting import Accounting, total
+from prefect_etl.core.dataset import DatasetSpec
+from prefect_etl.core.ledger import LedgerState
+from prefect_etl.core.load import Load, LoadResult
+from prefect_etl.core.manifest import LoadRecord
+from prefect_etl.engine.duckdb import Session, storage_error
+from prefect_etl.errors import AccountingError, ConfigError, DataError, SchemaError, VersionConflict
+from prefect_etl.storage.durable import make_folder, storage_errors
+
+if TYPE_CHECKING:
+    import duckdb
+
+DEFAULT_SCHEMA = "main"
+
+
+class DuckDBConnection(ConnectionConfig):
+    """A DuckDB database file.
+
+    Example:
+        >>> DuckDBConnection.from_uri("duckdb:///warehouse.duckdb", Path("/project")).path.name
+        'warehouse.duckdb'
+    """
+
+    path: Path
+
+    @classmethod
+    def from_uri(cls, uri: str, root: Path) -> Self:
+        """Parse ``duckdb:///relative.duckdb`` or ``duckdb:////absolute.duckdb``.
+
+        Raises:
+            ConfigError: It names no file.
+        """
+        path = unquote(uri.removeprefix("duckdb:").removeprefix("//").removeprefix("/"))
+        if not path or path.startswith(":"):
+            raise ConfigError(
+                "a DuckDB connection names a file: loads are kept there",
+                hint="Write duckdb:///warehouse.duckdb, or with four slashes an absolute path.",
+            )
+        return cls(path=(root / path).absolute())
+
+    @property
+    def display(self) -> str:
+        """The URI."""
+        return f"duckdb:///{self.path}"
+
+
+class DuckDBDestination:
+    """Publishes loads into a DuckDB file.
+
+    Args:
+        connection: The file; made at the first load.
+        session: The engine that writes it.
+    """
+
+    def __init__(self, connection: DuckDBConnection, session: Session) -> None:
+        self.path = connection.path
+        self._session = session
+
+    def state(self, dataset: DatasetSpec) -> LedgerState:
+        """What the ledger knows of the dataset's table."""
+        return self.states([dataset])[0]
+
+    def states(self, datasets: list[DatasetSpec]) -> list[LedgerState]:
+        """What the ledger knows of several tables, in one snapshot."""
+        if not self.path.exists():
+            return [LedgerState() for _ in datasets]
+        with self._session.attached(self.path, read_only=True) as cursor:
+            if not ledger.exists(cursor):
+                return [LedgerState() for _ in datasets]
+            return [
+                replace(state, missing=state.version > 0 and not write.exists(cursor, table))
+                for table in map(_table, datasets)
+                for state in [ledger.read_state(cursor, table)]
+            ]
+
+    def last_load(self, dataset: DatasetSpec) -> LoadRecord | None:
+        """The record of the load that made the current version."""
+        if not self.path.exists():
+            return None
+        with self._session.attached(self.path, read_only=True) as cursor:
+            if not ledger.exists(cursor):
+                return None
+            return ledger.read_last_load(cursor, _table(dataset))
+
+    def commit(self, load: Load) -> LoadResult:
+        """Publish a load in one transaction."""
+        import duckdb
+
+        with storage_errors(f"the folder of {self.path}"):
+            make_folder(self.path.parent)
+        with self._session.attached(self.path, read_only=False) as cursor:
+            try:
+                return self._publish(cursor, load)
+            except duckdb.ConversionException as error:
+                raise _conversion_error(load, error) from error
+            except duckdb.InterruptException:
+                raise
+            except duckdb.Error as error:
+                raise storage_error(error, f"{load.dataset.name} into {self.path}") from error
+
+    def _publish(self, cursor: duckdb.DuckDBPyConnection, load: Load) -> LoadResult:
+        table = _table(load.dataset)
+        ledger.create_ledger(cursor)
+        cursor.begin()
+        _assert_owned(cursor, load, table)
+        state = ledger.read_state(cursor, table)
+        if (state.version, state.lineage) != (load.state.version, load.state.lineage):
+            raise VersionConflict(
+                f"{load.dataset.name}: another run loaded version {state.version} while this one "
+                f"prepared version {load.version}",
+                hint="Nothing is lost: run again.",
+            )
+        lineage = load.lineage or uuid4().hex
+        if load.refresh:
+            ledger.forget(cursor, table)
+        counts = write.write_rows(cursor, table, load)
+        _assert_balanced(load, counts)
+        cursor_value = write.highest_cursor(cursor, load, state.cursor)
+        ledger.record_load(cursor, table, load, ledger.Outcome(lineage, counts, cursor_value))
+        cursor.commit()
+        return LoadResult(load.version, lineage, counts)
+
+
+def _table(dataset: DatasetSpec) -> tuple[str, str]:
+    return dataset.schema_ or DEFAULT_SCHEMA, dataset.table
+
+
+def _assert_owned(cursor: duckdb.DuckDBPyConnection, load: Load, table: tuple[str, str]) -> None:
+    name = ".".join(table)
+    found = ledger.owner(cursor, table)
+    mine = (load.pipeline, load.dataset.name)
+    if found is not None and found != mine:
+        raise ConfigError(
+            f"table {name} belongs to dataset {found[1]} of pipeline {found[0]}",
+            hint="Give this dataset another table with into: or schema:.",
+        )
+    if found is None and write.exists(cursor, table):
+        raise ConfigError(
+            f"table {name} exists already and was not made by a pipeline",
+            hint="Give this dataset another table with into: or schema:, or drop that one.",
+        )
+
+
+def _assert_balanced(load: Load, counts: dict[int, Accounting]) -> None:
+    for unit in load.units:
+        if not counts[unit.unit_id].balanced:
+            raise AccountingError(
+                f"{load.dataset.name}: {unit.unit.position} does not add up: "
+                f"{counts[unit.unit_id]}",
+                hint="Nothing was published. Please report this with the file.",
+            )
+    sums = total(list(counts.values()))
+    if not sums.balanced:
+        raise AccountingError(f"{load.dataset.name}: the load does not add up: {sums}")
+
+
+def _conversion_error(load: Load, error: Exception) -> DataError:
+    said = str(error).strip().splitlines()[0]
+    return SchemaError(
+        f"{load.dataset.name}: a value does not fit its column: {said}",
+        hint="Pin another type with types: or columns: {cast: …}, or let a contract's type: "
+        "put such rows aside.",
+    )
+
+
+CONNECTOR = Connector(
+    name="duckdb",
+    schemes=("duckdb",),
+    connection=DuckDBConnection,
+    dataset=DuckDBDataset,
+    source=DuckDBSource,
+    destination=DuckDBDestination,
+)
