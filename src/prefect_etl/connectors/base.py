@@ -126,6 +126,11 @@ class ConnectionConfig(BaseModel):
         """The URI without secrets, for people."""
         raise NotImplementedError("abstract: each connector prints its own URIs")
 
+    @property
+    def default_schema(self) -> str:
+        """The schema of tables that name none."""
+        return "main"
+
 
 @dataclass(frozen=True, slots=True)
 class Connector:

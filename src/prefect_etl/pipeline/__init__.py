@@ -1,0 +1,1 @@
+"""The exactly-once protocol, without Prefect: from the pipeline file to published tables."""

@@ -1,0 +1,58 @@
+"""Finds names and tables that two parts of a pipeline claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect_etl.core.dataset import DatasetSpec
+from prefect_etl.core.transformation import TransformationSpec
+from prefect_etl.pipeline.document import Mistake, Place, dotted
+
+# Where a destination keeps its ledger.
+_RESERVED_SCHEMA = "_prefect_etl"
+
+
+def claim_mistakes(
+    parts: Sequence[tuple[Place, DatasetSpec | TransformationSpec]], default_schema: str
+) -> list[Mistake]:
+    """What two parts of a pipeline both claim, and tables that nobody may have.
+
+    Names are compared as databases and some file systems do, without regard to case.
+
+    Args:
+        parts: Datasets and transformations, each with its place.
+        default_schema: The schema of tables that name none.
+
+    Example:
+        >>> first, second = DatasetSpec(name="a", into="t"), TransformationSpec(name="T", sql="…")
+        >>> parts = [(("datasets", "a"), first), (("transformations", "T"), second)]
+        >>> [mistake.text for mistake in claim_mistakes(parts, "main")]
+        ['the table main.T is claimed by datasets.a, too; give one of them another name with into:']
+    """
+    found: list[Mistake] = []
+    names: dict[str, Place] = {}
+    tables: dict[tuple[str, str], Place] = {}
+    for place, part in parts:
+        schema = part.schema_ or default_schema
+        problem = _illegal(schema, part.table)
+        if problem:
+            found.append(Mistake(place, problem))
+            continue
+        other = names.setdefault(part.name.casefold(), place)
+        if other is not place:
+            text = f"the name {part.name} is taken by {dotted(other)}; choose another one"
+            found.append(Mistake(place, text))
+            continue
+        other = tables.setdefault((schema.casefold(), part.table.casefold()), place)
+        if other is not place:
+            text = f"the table {schema}.{part.table} is claimed by {dotted(other)}, too"
+            found.append(Mistake(place, f"{text}; give one of them another name with into:"))
+    return found
+
+
+def _illegal(schema: str, table: str) -> str | None:
+    if "\0" in schema + table or not table:
+        return "into: and schema: must not be empty or contain a NUL character"
+    if schema.casefold() == _RESERVED_SCHEMA:
+        return f"the schema {_RESERVED_SCHEMA} holds the ledger; choose another one"
+    return None
