@@ -36,6 +36,10 @@ class Activity:
         self._last_use = time.monotonic()
         self._unavailable = 0
 
+    def touch(self) -> None:
+        """Note a use just now."""
+        self._last_use = time.monotonic()
+
     def idle_seconds(self) -> float:
         """Seconds since the last use ended; 0 while something is open."""
         return 0.0 if self._open else time.monotonic() - self._last_use
@@ -60,11 +64,11 @@ class Activity:
             await self._app(scope, receive, counting)
         finally:
             self._open -= 1
-            self._last_use = time.monotonic()
+            self.touch()
 
     async def _identify(self, method: str, send: Send) -> None:
         if method == "POST":
-            self._last_use = time.monotonic()
+            self.touch()
         facts = {
             "token": self._token,
             "pid": os.getpid(),

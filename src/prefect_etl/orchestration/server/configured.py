@@ -22,7 +22,7 @@ OWN_URL = "PREFECT_ETL_SERVER_URL"
 
 def configured_api() -> ServerInfo | None:
     """The API that environment, files or profile name, or None when there is none."""
-    url = _asked_of_prefect() if "prefect.context" in sys.modules else _read_from_files()
+    url = _asked_of_prefect() if "prefect.context" in sys.modules else read_from_files()
     if not url or url == os.environ.get(OWN_URL):
         return None
     return configured(url)
@@ -35,7 +35,8 @@ def _asked_of_prefect() -> str | None:
     return get_current_settings().api.url
 
 
-def _read_from_files() -> str | None:
+def read_from_files() -> str | None:
+    """The address that Prefect would find, looked up without it."""
     dotenv = _dotenv()
     return (
         os.environ.get(API_URL)

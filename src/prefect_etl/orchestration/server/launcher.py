@@ -110,6 +110,7 @@ async def _watch(
 ) -> None:
     while not server.started:  # noqa: ASYNC110 - uvicorn has a flag, not an event
         await asyncio.sleep(START_TICK_SECONDS)
+    app.touch()  # the start itself is not idleness
     place.write_state(replace(state, ready=True))
     while not idle_seconds or app.idle_seconds() < idle_seconds:  # noqa: ASYNC110 - time passes
         await asyncio.sleep(IDLE_TICK_SECONDS)

@@ -1,0 +1,51 @@
+"""All tests live in a world of their own: nothing of the user's Prefect is read or touched.
+
+The world is made when this file is imported, before any test module: Prefect reads its settings
+when it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from prefect_etl.orchestration.server import ServerInfo
+
+WORLD = Path(tempfile.mkdtemp(prefix="prefect-etl-tests-"))
+
+
+def _isolate() -> None:
+    for name in [*os.environ]:
+        if name.startswith("PREFECT_"):
+            del os.environ[name]
+    os.environ["PREFECT_ETL_HOME"] = str(WORLD / "etl")
+    os.environ["PREFECT_HOME"] = str(WORLD / "prefect")
+    os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"  # a forgotten fixture fails at once
+    os.environ["PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED"] = "false"
+    os.environ["DO_NOT_TRACK"] = "1"
+
+
+_isolate()
+
+
+def pytest_unconfigure() -> None:
+    from prefect_etl.orchestration.server import stop_server
+
+    stop_server()
+    shutil.rmtree(WORLD, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[ServerInfo]:
+    """The one Prefect server of the test session, in use by this process and its children."""
+    from prefect_etl.orchestration.server import stop_server, use_server
+
+    yield use_server(idle_minutes=10)
+    stop_server()
