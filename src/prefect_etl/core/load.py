@@ -47,6 +47,8 @@ class Load:
         run_id: The run that loads.
         lineage: The history that the load belongs to; a new one begins if None.
         refresh: Begin from an empty table.
+        replays: The version that the load made when it was first published, where it is published
+            again; it may skip versions that a refresh made needless.
     """
 
     pipeline: str
@@ -59,11 +61,12 @@ class Load:
     run_id: str
     lineage: str | None = None
     refresh: bool = False
+    replays: int | None = None
 
     @property
     def version(self) -> int:
         """The version that the load will make."""
-        return self.state.version + 1
+        return self.replays if self.replays is not None else self.state.version + 1
 
 
 @dataclass(frozen=True, slots=True)

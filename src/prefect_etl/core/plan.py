@@ -28,6 +28,7 @@ class DatasetPlan:
         schema_changes: In words, as far as they can be told before reading.
         refresh: Whether the load begins from an empty table.
         error: Why it is blocked.
+        hint: What to do about that.
     """
 
     dataset: str
@@ -41,6 +42,7 @@ class DatasetPlan:
     schema_changes: tuple[str, ...] = ()
     refresh: bool = False
     error: str | None = None
+    hint: str | None = None
 
     @property
     def units(self) -> tuple[Unit, ...]:

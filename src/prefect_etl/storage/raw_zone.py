@@ -24,7 +24,7 @@ from prefect_etl.core.manifest import LoadRecord, Manifest
 from prefect_etl.core.rows import Rows
 from prefect_etl.core.unit import Batch
 from prefect_etl.engine.duckdb import Session
-from prefect_etl.errors import StorageError
+from prefect_etl.errors import ReplayGapError, StorageError
 from prefect_etl.storage.durable import (
     make_folder,
     publish,
@@ -106,11 +106,19 @@ class DatasetZone:
                 f"{path} is damaged: {error}", hint=f"Remove {path.parent} and run again."
             ) from error
 
-    def extending(self, version: int) -> list[Manifest]:
-        """Complete batches that were written to extend this ledger version."""
+    def candidates(self, version: int, lineage: str | None) -> list[Manifest]:
+        """Complete batches that a load onto this ledger version may use.
+
+        They are those that were written to extend it, and those of the last load, whose units a
+        replacement needs again.
+        """
         prefix = _prefix(version)
-        found = (self.manifest(name) for name in self.batch_ids() if name.startswith(prefix))
-        return [manifest for manifest in found if manifest is not None]
+        names = [name for name in self.batch_ids() if name.startswith(prefix)]
+        for record in self.records():
+            if (record.version, record.lineage) == (version, lineage):
+                names = [*record.batches, *names]
+        found = [self.manifest(name) for name in names]
+        return [m for m in found if m is not None and m.lineage in (None, lineage)]
 
     def write(
         self, batch: Batch, rows: Rows, session: Session, *, extends: int, lineage: str | None
@@ -169,12 +177,30 @@ class DatasetZone:
                 raise StorageError(f"{path} is damaged: {error}", hint=f"Remove {path}.") from error
         return records
 
+    def batches_of(self, record: LoadRecord) -> list[Manifest]:
+        """The batches of a load.
+
+        Raises:
+            ReplayGapError: They are not all here any more.
+        """
+        found = [self.manifest(name) for name in record.batches]
+        kept = [manifest for manifest in found if manifest is not None]
+        if len(kept) < len(found):
+            raise ReplayGapError(
+                f"dataset {self.dataset}: load {record.version} cannot come again: "
+                f"{len(found) - len(kept)} of its {len(found)} batches are not kept any more",
+                hint=f"Load it anew: prefect-etl run --full-refresh --only {self.dataset}",
+            )
+        return kept
+
+    def has_record(self, version: int, lineage: str | None) -> bool:
+        """Whether the load that made this version is recorded."""
+        return any((r.version, r.lineage) == (version, lineage) for r in self.records())
+
     def record(self, load: LoadRecord) -> None:
-        """Record a load that was committed; the same one again changes nothing."""
-        path = self._loads / f"{load.version:08d}.json"
+        """Record a load that was committed."""
         with storage_errors(f"the raw zone of {self.dataset}"):
-            if not path.exists() or LoadRecord.from_json(path.read_text()) != load:
-                replace_file(path, load.to_json())
+            replace_file(self._loads / f"{load.version:08d}.json", load.to_json())
 
     def sweep(self, version: int, lineage: str | None, retention_days: float | None) -> None:
         """Remove what no run will need again.

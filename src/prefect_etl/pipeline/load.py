@@ -1,0 +1,197 @@
+"""From the raw zone to the table: prepare, check, put bad rows aside, publish, record, sweep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from prefect_etl.core.accounting import total
+from prefect_etl.core.dataset import DatasetSpec
+from prefect_etl.core.ledger import LedgerState
+from prefect_etl.core.load import Load, LoadResult, LoadUnit
+from prefect_etl.core.manifest import LoadRecord, Manifest
+from prefect_etl.core.plan import DatasetPlan
+from prefect_etl.core.report import DatasetReport
+from prefect_etl.pipeline.check import Checked, assert_acceptable, check
+from prefect_etl.pipeline.extract import Extracted
+from prefect_etl.pipeline.planner import loads_to_replay, table_name
+from prefect_etl.pipeline.prepare import Prepared, RawFile, prepare
+from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
+from prefect_etl.pipeline.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """The raw files of a load with their units, numbered in the order in which later ones win."""
+
+    files: tuple[RawFile, ...]
+    units: tuple[tuple[int, Manifest, int], ...]
+
+    def read(self) -> dict[int, int]:
+        return {number: m.units[index].rows for number, m, index in self.units}
+
+
+def load_dataset(workspace: Workspace, plan: DatasetPlan, extracted: Extracted) -> DatasetReport:
+    """Publish what was extracted, in one transaction of the destination.
+
+    Raises:
+        VersionConflict: Another run was first: plan again.
+        ContractError: The rows break their contract; nothing was published.
+        SchemaError: They do not fit the table; nothing was published.
+        EtlError: As the destination says.
+    """
+    started = time.monotonic()
+    spec = workspace.dataset(plan.dataset).spec
+    lineage = None if plan.refresh else plan.state.lineage
+    loading = _Loading(workspace, spec, plan.state, lineage, refresh=plan.refresh)
+    report = loading.publish(extracted.manifests)
+    seconds = time.monotonic() - started
+    return replace(
+        report,
+        reason="; ".join(plan.reasons),
+        reused=extracted.reused,
+        bytes=plan.size,
+        extract_seconds=extracted.seconds,
+        load_seconds=seconds,
+        seconds=extracted.seconds + seconds,
+    )
+
+
+def replay_loads(workspace: Workspace, plan: DatasetPlan) -> DatasetReport:
+    """Publish again, from the raw zone, the loads that the destination lost.
+
+    Raises:
+        ReplayGapError: They are not all there.
+    """
+    started = time.monotonic()
+    spec = workspace.dataset(plan.dataset).spec
+    zone = workspace.raw.dataset(plan.dataset)
+    state = plan.state
+    report = DatasetReport(spec.name, table_name(spec), "replayed", write=spec.write)
+    for record in loads_to_replay(spec.name, state, zone.records()):
+        manifests = zone.batches_of(record)
+        loading = _Loading(
+            workspace, spec, state, record.lineage, refresh=record.refresh, replays=record.version
+        )
+        done = loading.publish(manifests)
+        report = replace(
+            report,
+            version=done.version,
+            units=report.units + done.units,
+            reused=report.reused + len(manifests),
+            counts=report.counts + done.counts,
+        )
+        state = workspace.destination.state(spec)
+    seconds = time.monotonic() - started
+    reason = "; ".join(plan.reasons)
+    return replace(report, reason=reason, seconds=seconds, load_seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """One load of one dataset, step by step."""
+
+    workspace: Workspace
+    spec: DatasetSpec
+    state: LedgerState
+    lineage: str | None
+    refresh: bool
+    replays: int | None = None
+
+    def publish(self, manifests: Sequence[Manifest]) -> DatasetReport:
+        numbered = self._number(manifests)
+        table = None if self.refresh else self.state.schema
+        prepared = prepare(numbered.files, self.spec, table)
+        checked = check(self.workspace.session, prepared, self.spec, numbered.read())
+        units = tuple(
+            LoadUnit(number, m.units[i].unit, m.batch_id, checked.counts[number], m.created_ns)
+            for number, m, i in numbered.units
+        )
+        entry = self._put_aside(prepared, checked, units)
+        assert_acceptable(checked, self.spec, entry.path if entry else None)
+        load = Load(
+            pipeline=self.workspace.spec.name,
+            dataset=self.spec,
+            state=self.state,
+            evolution=prepared.evolution,
+            units=units,
+            rows=checked.good,
+            batches=tuple(manifest.batch_id for manifest in manifests),
+            run_id=self.workspace.run_id,
+            lineage=self.lineage,
+            refresh=self.refresh,
+            replays=self.replays,
+        )
+        result = self.workspace.destination.commit(load)
+        self._settle(load, result, entry)
+        return self._report(load, result, checked, entry)
+
+    def _number(self, manifests: Sequence[Manifest]) -> _Numbered:
+        """Number units by position: of two versions of a key the later file wins."""
+        places = [(m, i) for m in manifests for i in range(len(m.units))]
+        places.sort(key=lambda place: place[0].units[place[1]].unit.position)
+        first = self.state.next_unit_id
+        numbers = {(m.batch_id, i): first + n for n, (m, i) in enumerate(places)}
+        zone = self.workspace.raw.dataset(self.spec.name)
+        files = tuple(
+            RawFile(
+                m, zone.data(m.batch_id), tuple(numbers[m.batch_id, i] for i in range(len(m.units)))
+            )
+            for m in manifests
+        )
+        return _Numbered(files, tuple((numbers[m.batch_id, i], m, i) for m, i in places))
+
+    def _put_aside(
+        self, prepared: Prepared, checked: Checked, units: Sequence[LoadUnit]
+    ) -> QuarantineEntry | None:
+        if checked.bad is None or self.replays is not None:  # a replayed row is there already
+            return None
+        quarantine = Quarantine(self.workspace.quarantine)
+        version = self.replays or self.state.version + 1
+        path = quarantine.path(self.spec.name, self.workspace.run_id, version)
+        entry = QuarantineEntry(
+            name=path.stem,
+            dataset=self.spec.name,
+            run_id=self.workspace.run_id,
+            version=version,
+            rows=checked.quarantined,
+            rules=checked.rules,
+            loaded=False,
+            path=str(path),
+        )
+        quarantine.write(self.workspace.session, entry, prepared, checked, units)
+        return entry
+
+    def _settle(self, load: Load, result: LoadResult, entry: QuarantineEntry | None) -> None:
+        """All that follows a commit; a run that dies here loses nothing by it."""
+        zone = self.workspace.raw.dataset(self.spec.name)
+        zone.record(
+            LoadRecord(
+                version=result.version,
+                lineage=result.lineage,
+                batches=load.batches,
+                run_id=load.run_id,
+                refresh=load.refresh,
+                committed_ns=time.time_ns(),
+            )
+        )
+        if entry is not None:
+            Quarantine(self.workspace.quarantine).settle(replace(entry, loaded=True))
+        zone.sweep(result.version, result.lineage, self.workspace.options.raw_retention_days)
+
+    def _report(
+        self, load: Load, result: LoadResult, checked: Checked, entry: QuarantineEntry | None
+    ) -> DatasetReport:
+        return DatasetReport(
+            dataset=self.spec.name,
+            table=table_name(self.spec),
+            status="loaded",
+            write=self.spec.write,
+            version=result.version,
+            units=len(load.units),
+            counts=total(list(result.counts.values())),
+            schema_changes=tuple(load.evolution.describe()),
+            rules=checked.rules,
+            quarantine=entry.path if entry else None,
+        )

@@ -1,0 +1,259 @@
+"""From raw Parquet to rows of the table's shape: one SELECT, built without reading a row.
+
+The SELECT has two levels. The inner one gives the source's columns with the types that they had
+there, and each row's unit and place; ``where`` and quarantine speak of it. The outer one gives the
+table's columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+from prefect_etl.core.dataset import DatasetSpec
+from prefect_etl.core.manifest import Manifest
+from prefect_etl.core.rows import RESERVED_PREFIX, ROW_NUMBER, UNIT_ID, UNIT_INDEX
+from prefect_etl.core.schema import UNKNOWN, Column, Evolution, TableSchema, evolve, widen
+from prefect_etl.core.sql import identifier, literals
+from prefect_etl.core.types import stored_type
+from prefect_etl.errors import SchemaError
+
+KEEP = "_etl_keep"
+# Of a contract's type rule: whether a value was there and did not convert.
+FAILED_PREFIX = "_etl_failed_"
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """A column of the table and the expression over the source's columns that gives it."""
+
+    column: Column
+    source: str
+    expression: str
+    failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawFile:
+    """A batch in the raw zone, with the number of each of its units."""
+
+    manifest: Manifest
+    path: Path
+    unit_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The rows of a load before they are checked.
+
+    Attributes:
+        evolution: The table's schema after the load.
+        rows: SQL: the table's columns, ``_etl_unit_id``, ``_etl_row``, ``_etl_keep``, and
+            ``_etl_failed_<column>`` for each column that a contract converts.
+        source: SQL: the source's columns, ``_etl_unit_id`` and ``_etl_row``.
+    """
+
+    evolution: Evolution
+    rows: str
+    source: str
+
+
+def project(raw: TableSchema, spec: DatasetSpec) -> list[Projected]:
+    """The table's columns from a source's: select or drop, pinned types, renames, casts.
+
+    Raises:
+        SchemaError: A column that is named is not there, or a name is reserved.
+
+    Example:
+        >>> spec = DatasetSpec(name="w", columns={"rename": {"temp": "temperature"}})
+        >>> [c.column.name for c in project(TableSchema.of(temp="DOUBLE", hour="BIGINT"), spec)]
+        ['temperature', 'hour']
+    """
+    _assert_named_columns_exist(raw, spec)
+    chosen: Sequence[Column] = [raw[name] for name in spec.columns.select] or raw.columns
+    dropped = {name.lower() for name in spec.columns.drop}
+    renames = {old.lower(): new for old, new in spec.columns.rename.items()}
+    projected = []
+    for column in chosen:
+        if column.name.lower() in dropped:
+            continue
+        name = renames.get(column.name.lower(), column.name)
+        if name.lower().startswith(RESERVED_PREFIX):
+            raise SchemaError(
+                f"{spec.name}: the column name {name} is reserved",
+                hint=f"Use columns: {{drop: [{column.name}]}} or {{rename: …}}.",
+            )
+        projected.append(_project_one(column, name, spec))
+    return projected
+
+
+def _project_one(column: Column, name: str, spec: DatasetSpec) -> Projected:
+    source = identifier(column.name)
+    kind = _pinned(column, spec)
+    rules = spec.contract.columns.get(name) if spec.contract else None
+    if rules is not None and rules.type is not None and rules.type != kind:
+        tried = f"TRY_CAST({source} AS {rules.type})"
+        failed = f"({source} IS NOT NULL AND {tried} IS NULL)"
+        return Projected(Column(name, rules.type), column.name, tried, failed)
+    cast = spec.columns.cast.get(name)
+    if cast is not None and cast != kind:
+        return Projected(Column(name, cast), column.name, f"CAST({source} AS {cast})")
+    return Projected(Column(name, kind), column.name, source)
+
+
+def _pinned(column: Column, spec: DatasetSpec) -> str:
+    pins = {name.lower(): kind for name, kind in spec.types.items()}
+    return pins.get(column.name.lower(), column.type)
+
+
+def _assert_named_columns_exist(raw: TableSchema, spec: DatasetSpec) -> None:
+    named = (*spec.columns.select, *spec.columns.rename, *spec.columns.drop)
+    missing = [name for name in named if raw.find(name) is None]
+    if missing:
+        raise SchemaError(
+            f"{spec.name}: the source has no column {', '.join(missing)}; "
+            f"it has {', '.join(raw.names)}",
+            hint="Correct columns: in the pipeline file.",
+        )
+
+
+def evolution_of(
+    raws: Sequence[TableSchema], spec: DatasetSpec, table: TableSchema | None
+) -> Evolution:
+    """The table's schema after rows of these source schemas were loaded.
+
+    Raises:
+        SchemaError: They do not fit together, or not into the table.
+    """
+    incoming = [TableSchema(tuple(p.column for p in project(raw, spec))) for raw in raws]
+    merged = reduce(lambda one, other: _merged(one, other, spec), incoming)
+    evolution = evolve(table, merged, spec.evolution, dataset=spec.name)
+    _assert_columns(evolution.schema, spec)
+    return evolution
+
+
+def _merged(one: TableSchema, other: TableSchema, spec: DatasetSpec) -> TableSchema:
+    columns = {column.name.lower(): column for column in one}
+    for column in other:
+        present = columns.get(column.name.lower())
+        kind = widen(present.type, column.type) if present else column.type
+        if present and kind is None:
+            raise SchemaError(
+                f"{spec.name}: column {column.name} is {present.type} in one file and "
+                f"{column.type} in another",
+                hint=f"Pin one type for all with types: {{{column.name}: …}}.",
+            )
+        name = present.name if present else column.name
+        columns[column.name.lower()] = Column(name, kind or column.type)
+    return TableSchema(tuple(columns.values()))
+
+
+def _assert_columns(schema: TableSchema, spec: DatasetSpec) -> None:
+    contract = spec.contract.columns if spec.contract else {}
+    for field, names in (
+        ("key", spec.key),
+        ("cursor", (spec.cursor,) if spec.cursor else ()),
+        ("contract", tuple(contract)),
+    ):
+        missing = [name for name in names if schema.find(name) is None]
+        if missing:
+            raise SchemaError(
+                f"{spec.name}: {field}: there is no column {', '.join(missing)}; "
+                f"there is {', '.join(schema.names)}",
+                hint=f"Correct {field}: in the pipeline file; it speaks of names after rename.",
+            )
+
+
+def prepare(files: Sequence[RawFile], spec: DatasetSpec, table: TableSchema | None) -> Prepared:
+    """Build the SELECT over the raw files of a load.
+
+    Files of one schema are scanned together; a schema of its own gets a branch of its own.
+
+    Raises:
+        SchemaError: The files do not fit together, or not into the table.
+    """
+    groups: dict[tuple[TableSchema, bool], list[RawFile]] = {}
+    for file in files:
+        groups.setdefault((file.manifest.schema, file.manifest.packed), []).append(file)
+    evolution = evolution_of([schema for schema, _ in groups], spec, table)
+    failing = _failing(groups, spec)
+    sources = {key: _source_level(key[0], spec, members) for key, members in groups.items()}
+    rows = [_table_level(sources[key], key[0], spec, evolution.schema, failing) for key in groups]
+    return Prepared(
+        evolution, " UNION ALL ".join(rows), " UNION ALL BY NAME ".join(sources.values())
+    )
+
+
+def _failing(groups: Mapping[tuple[TableSchema, bool], object], spec: DatasetSpec) -> list[str]:
+    names = [p.column.name for raw, _ in groups for p in project(raw, spec) if p.failed]
+    return list(dict.fromkeys(names))
+
+
+def _source_level(raw: TableSchema, spec: DatasetSpec, files: Sequence[RawFile]) -> str:
+    columns = [_restored(column, spec) for column in raw]
+    unit_id, row = _place(files)
+    paths = literals(str(file.path) for file in files)
+    return (
+        f"SELECT {', '.join([*columns, f'{unit_id} AS {UNIT_ID}', f'{row} AS {ROW_NUMBER}'])} "
+        f"FROM read_parquet([{paths}], file_row_number = true)"
+    )
+
+
+def _restored(column: Column, spec: DatasetSpec) -> str:
+    name = identifier(column.name)
+    stored = "VARCHAR" if column.type == UNKNOWN else stored_type(column.type)
+    kind = _pinned(column, spec)
+    expression = name
+    if column.type not in (stored, UNKNOWN):
+        expression = f"CAST({name} AS {column.type})"
+    if kind not in (column.type, UNKNOWN):
+        expression = f"CAST({expression} AS {kind})"
+    return name if expression == name else f"{expression} AS {name}"
+
+
+def _place(files: Sequence[RawFile]) -> tuple[str, str]:
+    """Expressions for a row's unit number and its place in the unit, from 1."""
+    if len(files) == 1 and not files[0].manifest.packed:
+        return f"CAST({files[0].unit_ids[0]} AS BIGINT)", "file_row_number + 1"
+    file_index = "CAST(file_index AS BIGINT) + 1"
+    if not files[0].manifest.packed:
+        ids = ", ".join(str(file.unit_ids[0]) for file in files)
+        return f"list_extract([{ids}]::BIGINT[], {file_index})", "file_row_number + 1"
+
+    def nested(numbers: Sequence[Sequence[int]]) -> str:
+        lists = ", ".join(f"[{', '.join(map(str, inner))}]" for inner in numbers)
+        by_file = f"list_extract([{lists}]::BIGINT[][], {file_index})"
+        return f"list_extract({by_file}, {UNIT_INDEX} + 1)"
+
+    firsts = [[entry.first_row for entry in file.manifest.units] for file in files]
+    unit_id = nested([file.unit_ids for file in files])
+    return unit_id, f"file_row_number - {nested(firsts)} + 1"
+
+
+def _table_level(
+    source: str,
+    raw: TableSchema,
+    spec: DatasetSpec,
+    table: TableSchema,
+    failing: Sequence[str],
+) -> str:
+    projected = {p.column.name.lower(): p for p in project(raw, spec)}
+    columns = []
+    for column in table:
+        found = projected.get(column.name.lower())
+        name = identifier(column.name)
+        if found is None:
+            columns.append(f"CAST(NULL AS {column.type}) AS {name}")
+        elif found.column.type == column.type:
+            columns.append(f"{found.expression} AS {name}")
+        else:
+            columns.append(f"CAST({found.expression} AS {column.type}) AS {name}")
+    for failing_name in failing:
+        found = projected.get(failing_name.lower())
+        failed = found.failed if found and found.failed else "FALSE"
+        columns.append(f"{failed} AS {identifier(FAILED_PREFIX + failing_name)}")
+    keep = f"coalesce(({spec.where}), FALSE)" if spec.where else "TRUE"
+    columns += [UNIT_ID, ROW_NUMBER, f"{keep} AS {KEEP}"]
+    return f"SELECT {', '.join(columns)} FROM ({source})"

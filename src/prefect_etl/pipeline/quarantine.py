@@ -1,0 +1,126 @@
+"""Rows that broke their contract: one Parquet file a load, beside the raw zone.
+
+Each row keeps the source's columns as they were, and where it came from: ``_rules``, ``_reasons``,
+``_source`` (the unit's position), ``_row`` (its place there, from 1) and ``_run_id``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from prefect_etl.core.load import LoadUnit
+from prefect_etl.core.report import RuleCount
+from prefect_etl.core.rows import ROW_NUMBER, UNIT_ID
+from prefect_etl.core.sql import literal
+from prefect_etl.engine.duckdb import Session, storage_error
+from prefect_etl.pipeline.check import Checked
+from prefect_etl.pipeline.prepare import Prepared
+from prefect_etl.storage.durable import (
+    make_folder,
+    publish,
+    replace_file,
+    storage_errors,
+    sync_file,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineEntry:
+    """One file of quarantined rows.
+
+    Attributes:
+        name: As in ``prefect-etl quarantine show NAME``.
+        dataset: The dataset.
+        run_id: The run that put them aside.
+        version: The ledger version that the load made or would have made.
+        rows: How many rows.
+        rules: Which rules they broke, with counts; a row may break several.
+        loaded: Whether the load was published; where not, its good rows are not in the table
+            either.
+        path: The Parquet file.
+    """
+
+    name: str
+    dataset: str
+    run_id: str
+    version: int
+    rows: int
+    rules: tuple[RuleCount, ...]
+    loaded: bool
+    path: str
+
+
+class Quarantine:
+    """The quarantine of a pipeline.
+
+    Args:
+        folder: Its folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, dataset: str, run_id: str, version: int) -> Path:
+        """Where the rows of a load go."""
+        name = quote(dataset, safe="").replace(".", "%2E")
+        return self.folder / name / f"{version:08d}-{run_id}.parquet"
+
+    def write(
+        self,
+        session: Session,
+        entry: QuarantineEntry,
+        prepared: Prepared,
+        checked: Checked,
+        units: Sequence[LoadUnit],
+    ) -> None:
+        """Write the bad rows of a load, durably, before the load is published."""
+        import duckdb
+
+        path = Path(entry.path)
+        temporary = path.with_name(f".{path.name}.tmp")
+        positions = {unit.unit_id: unit.unit.position for unit in units if unit.counts.quarantined}
+        with storage_errors("the quarantine"):
+            make_folder(path.parent)
+            try:
+                session.query(
+                    f"COPY ({_rows(prepared, checked, positions, entry.run_id)}) "
+                    f"TO {literal(temporary)} (FORMAT parquet, COMPRESSION zstd)"
+                )
+            except duckdb.IOException as error:
+                raise storage_error(error, "the quarantine") from error
+            sync_file(temporary)
+            publish(temporary, path)
+            self.settle(entry)
+
+    def settle(self, entry: QuarantineEntry) -> None:
+        """Write what is known of a file of rows, in place of what was."""
+        with storage_errors("the quarantine"):
+            replace_file(Path(entry.path).with_suffix(".json"), json.dumps(asdict(entry)))
+
+    def entries(self, dataset: str | None = None) -> list[QuarantineEntry]:
+        """All files of rows, newest load last."""
+        found = []
+        for path in sorted(self.folder.glob("*/[0-9]*.json")):
+            data = json.loads(path.read_text(encoding="utf-8"))
+            rules = tuple(RuleCount(**rule) for rule in data.pop("rules"))
+            # The file may have been moved with its folder since.
+            data["path"] = str(path.with_suffix(".parquet"))
+            entry = QuarantineEntry(**data, rules=rules)
+            if dataset in (None, entry.dataset):
+                found.append(entry)
+        return found
+
+
+def _rows(prepared: Prepared, checked: Checked, positions: Mapping[int, str], run_id: str) -> str:
+    named = ", ".join(f"({unit_id}, {literal(name)})" for unit_id, name in positions.items())
+    return (
+        f"SELECT r.* EXCLUDE ({UNIT_ID}, {ROW_NUMBER}), b.rules AS _rules, b.reasons AS _reasons, "
+        f"p.position AS _source, b.{ROW_NUMBER} AS _row, {literal(run_id)} AS _run_id "
+        f"FROM ({checked.bad}) b JOIN ({prepared.source}) r USING ({UNIT_ID}, {ROW_NUMBER}) "
+        f"JOIN (VALUES {named}) p(unit_id, position) ON p.unit_id = b.{UNIT_ID} "
+        f"ORDER BY b.{UNIT_ID}, b.{ROW_NUMBER}"
+    )

@@ -1,0 +1,200 @@
+"""Runs a pipeline: the whole protocol as plain calls, without Prefect.
+
+The Prefect flows have the same shape, with tasks in the place of the two :class:`Steps`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from prefect_etl.core.manifest import Manifest
+from prefect_etl.core.plan import DatasetPlan, RunPlan
+from prefect_etl.core.report import DatasetReport, RunReport, TransformationReport
+from prefect_etl.core.unit import Batch
+from prefect_etl.errors import EtlError, VersionConflict
+from prefect_etl.pipeline.extract import ExtractBatch, Extracted, extract_batch, extract_dataset
+from prefect_etl.pipeline.load import load_dataset, replay_loads
+from prefect_etl.pipeline.planner import plan_dataset, table_name
+from prefect_etl.pipeline.progress import Progress, Silent
+from prefect_etl.pipeline.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+# Each loss of a race means that another run published, so this is never reached in practice.
+_ATTEMPTS = 5
+
+LoadDataset = Callable[[DatasetPlan, Extracted], DatasetReport]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The two pieces of work of a dataset: done here, or as tasks of a flow."""
+
+    extract: ExtractBatch
+    load: LoadDataset
+
+
+def plain_steps(workspace: Workspace, progress: Progress) -> Steps:
+    """The steps as plain calls that tell their progress."""
+
+    def extract(plan: DatasetPlan, batch: Batch) -> Manifest:
+        manifest = extract_batch(workspace, plan, batch)
+        progress.advanced("extract", plan.dataset, batch.size, manifest.rows)
+        return manifest
+
+    def load(plan: DatasetPlan, extracted: Extracted) -> DatasetReport:
+        progress.started("load", plan.dataset, 0)
+        started = time.monotonic()
+        rows = 0
+        try:
+            report = load_dataset(workspace, plan, extracted)
+            rows = report.counts.read
+        finally:
+            progress.finished("load", plan.dataset, rows, time.monotonic() - started)
+        return report
+
+    return Steps(extract, load)
+
+
+def plan_run(workspace: Workspace, only: Collection[str] = (), *, refresh: bool = False) -> RunPlan:
+    """Plan a run; nothing is written.
+
+    Args:
+        workspace: The pipeline.
+        only: Names of datasets and transformations; all if empty.
+        refresh: Load datasets anew.
+
+    Raises:
+        ConfigError: A name is unknown.
+        BusyError: The destination cannot be read now.
+    """
+    names = [sourced.spec.name for sourced in workspace.spec.datasets]
+    chosen = [name for name in names if not only or name in only]
+    plans = tuple(plan_dataset(workspace, name, refresh=refresh) for name in chosen)
+    return RunPlan(workspace.spec.name, plans)
+
+
+def run_dataset(
+    workspace: Workspace, plan: DatasetPlan, steps: Steps, extracted: Extracted | None = None
+) -> DatasetReport:
+    """Do what a plan says; a failure is a report, so that other datasets go on.
+
+    Where another run publishes first, what was prepared is discarded and planned again.
+
+    Args:
+        workspace: The pipeline.
+        plan: What to do.
+        steps: How to extract and load.
+        extracted: What was extracted already for this plan.
+    """
+    started = time.monotonic()
+    try:
+        for _ in range(_ATTEMPTS):
+            try:
+                return _attempt(workspace, plan, steps, extracted)
+            except VersionConflict as conflict:
+                logger.info("%s; planning again", conflict.message)
+                plan = plan_dataset(workspace, plan.dataset, refresh=plan.refresh)
+                extracted = None
+        return _attempt(workspace, plan, steps, extracted)
+    except Exception as error:  # noqa: BLE001 - one dataset's failure must not stop the others
+        report = failed(workspace, plan.dataset, error)
+        return replace(report, seconds=time.monotonic() - started)
+
+
+def _attempt(
+    workspace: Workspace, plan: DatasetPlan, steps: Steps, extracted: Extracted | None
+) -> DatasetReport:
+    spec = workspace.dataset(plan.dataset).spec
+    reason = "; ".join(plan.reasons)
+    base = DatasetReport(plan.dataset, plan.table, "unchanged", reason, write=spec.write)
+    match plan.action:
+        case "skip":
+            return replace(base, version=plan.state.version)
+        case "blocked":
+            return replace(base, status="failed", reason=plan.error or reason, hint=plan.hint or "")
+        case "load":
+            return steps.load(plan, extracted or extract_dataset(workspace, plan, steps.extract))
+    replayed = replay_loads(workspace, plan)
+    following = plan_dataset(workspace, plan.dataset)
+    if following.action == "skip":
+        return replayed
+    later = _attempt(workspace, following, steps, None)
+    return replace(
+        later,
+        reason=f"{replayed.reason}; {later.reason}",
+        units=replayed.units + later.units,
+        counts=replayed.counts + later.counts,
+    )
+
+
+def failed(workspace: Workspace, dataset: str, error: Exception) -> DatasetReport:
+    """The report of a dataset that an error stopped."""
+    spec = workspace.dataset(dataset).spec
+    report = DatasetReport(dataset, table_name(spec), "failed", write=spec.write)
+    if isinstance(error, EtlError):
+        logger.debug("dataset %s failed", dataset, exc_info=error)
+        return replace(report, reason=error.message, hint=error.hint or "")
+    logger.error("dataset %s failed", dataset, exc_info=error)
+    said = f"{type(error).__name__}: {error}"
+    return replace(report, reason=said, hint="This may be a fault of prefect_etl; see the log.")
+
+
+def begin(workspace: Workspace) -> RunReport:
+    """Note in the run log that a run began; what dies after it is known by its lease."""
+    report = RunReport(
+        run_id=workspace.run_id,
+        pipeline=workspace.spec.name,
+        destination=workspace.spec.destination.config.display,
+        status="running",
+        started=datetime.now(UTC),
+    )
+    workspace.log.write(report)
+    return report
+
+
+def finish(
+    workspace: Workspace,
+    begun: RunReport,
+    datasets: Sequence[DatasetReport],
+    transformations: Sequence[TransformationReport] = (),
+) -> RunReport:
+    """Note in the run log what a run did."""
+    report = replace(
+        begun,
+        seconds=(datetime.now(UTC) - begun.started).total_seconds(),
+        datasets=tuple(datasets),
+        transformations=tuple(transformations),
+    )
+    report = replace(report, status="failed" if report.failures else "completed")
+    workspace.log.write(report)
+    return report
+
+
+def run_pipeline(
+    workspace: Workspace,
+    only: Collection[str] = (),
+    *,
+    refresh: bool = False,
+    progress: Progress | None = None,
+) -> RunReport:
+    """Run a pipeline in this process.
+
+    Args:
+        workspace: The pipeline.
+        only: Names of datasets and transformations; all if empty.
+        refresh: Load datasets anew.
+        progress: Told what happens.
+
+    Raises:
+        ConfigError: A name is unknown.
+        BusyError: The destination cannot be read now.
+    """
+    steps = plain_steps(workspace, progress or Silent())
+    begun = begin(workspace)
+    plan = plan_run(workspace, only, refresh=refresh)
+    reports = [run_dataset(workspace, dataset, steps) for dataset in plan.datasets]
+    return finish(workspace, begun, reports)
