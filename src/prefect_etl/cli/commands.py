@@ -1,0 +1,116 @@
+"""All commands: where each is, what it is for, how it looks. Nothing is imported for it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """One command.
+
+    Attributes:
+        function: ``module:function`` below ``prefect_etl.cli``.
+        help: Its first line stands in the list of commands.
+        example: A command line that works.
+    """
+
+    function: str
+    help: str
+    example: str
+
+
+COMMANDS = {
+    "init": Command(
+        "project:init",
+        "Write a new project: `flights` with real data, or `blank`.",
+        "prefect-etl init my_project --template flights",
+    ),
+    "plan": Command(
+        "runs:plan",
+        "Show what a run would do, and why. Nothing is written.",
+        "prefect-etl plan pipeline.yaml",
+    ),
+    "run": Command(
+        "runs:run",
+        "Run the pipeline: load what is new, then make what depends on it.",
+        "prefect-etl run pipeline.yaml --only flights weather -v",
+    ),
+    "history": Command(
+        "runs:history",
+        "List runs, newest first; failed ones too.",
+        "prefect-etl history --limit 5",
+    ),
+    "report": Command(
+        "runs:report",
+        "Print where the HTML report of a run is, or open it.",
+        "prefect-etl report --open",
+    ),
+    "schema": Command(
+        "project:schema",
+        "Write the JSON Schema of pipeline files, for editors.",
+        "prefect-etl schema pipeline.schema.json",
+    ),
+    "doctor": Command(
+        "doctor:doctor",
+        "Check machine, settings, server, pipeline, warehouse and raw zone.",
+        "prefect-etl doctor pipeline.yaml",
+    ),
+}
+GROUPS = {
+    "quarantine": (
+        "Look at rows that broke a contract.",
+        {
+            "list": Command(
+                "quarantine:list_files",
+                "List quarantine files, newest first.",
+                "prefect-etl quarantine list",
+            ),
+            "show": Command(
+                "quarantine:show",
+                "Show the rows in quarantine, with reason, rule, file and row.",
+                "prefect-etl quarantine show flights --limit 20",
+            ),
+        },
+    ),
+    "state": (
+        "See or forget what was loaded so far.",
+        {
+            "show": Command(
+                "state:show",
+                "Show each dataset's ledger version, units and schema.",
+                "prefect-etl state show",
+            ),
+            "reset": Command(
+                "state:reset",
+                "Forget what was loaded of a dataset, so that the next run loads it anew.",
+                "prefect-etl state reset flights --yes",
+            ),
+        },
+    ),
+    "connections": (
+        "See the connections of the settings.",
+        {
+            "list": Command(
+                "connections:list_connections",
+                "List named connections without their secrets, and all URI schemes.",
+                "prefect-etl connections list",
+            ),
+        },
+    ),
+    "server": (
+        "Start, stop or see the local Prefect server.",
+        {
+            "start": Command(
+                "server:start",
+                "Start the local server if it does not run, and print its addresses.",
+                "prefect-etl server start",
+            ),
+            "stop": Command("server:stop", "Stop the local server.", "prefect-etl server stop"),
+            "status": Command(
+                "server:status",
+                "Say whether the local server runs, and where.",
+                "prefect-etl server status --json",
+            ),
+        },
+    ),
+}
