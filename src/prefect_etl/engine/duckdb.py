@@ -58,6 +58,11 @@ class Session:
             "preserve_insertion_order": False,
         }
         if spill is not None:
+            # DuckDB makes the folder itself, on first use, but not its parents.
+            try:
+                spill.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise storage_error(error, str(spill.parent)) from error
             config["temp_directory"] = str(spill)
         if threads is not None:
             config["threads"] = threads

@@ -48,8 +48,15 @@ def write_parquet(session: Session, rows: Rows, path: Path, units: Sequence[Unit
         columns = [_stored(column) for column in schema]
         if packed:
             columns.append(f"CAST({UNIT_INDEX} AS INTEGER) AS {UNIT_INDEX}")
-        copied = _copy(cursor, relation, columns, path)
-        return Written(_count(cursor, path, units, copied), schema)
+        if packed and relation.whole_units:
+            copied = _copy(cursor, relation, columns, path, ordered=False)
+            if (counted := _count(cursor, path, units, copied)) is not None:
+                return Written(counted, schema)
+        copied = _copy(cursor, relation, columns, path, ordered=True)
+        counted = _count(cursor, path, units, copied)
+        if counted is None:
+            raise AccountingError(f"{path}: the source gave the rows of its units in turns")
+        return Written(counted, schema)
 
 
 @contextmanager
@@ -84,14 +91,19 @@ def _stored(column: Column) -> str:
 
 
 def _copy(
-    cursor: duckdb.DuckDBPyConnection, relation: Relation, columns: list[str], path: Path
+    cursor: duckdb.DuckDBPyConnection,
+    relation: Relation,
+    columns: list[str],
+    path: Path,
+    *,
+    ordered: bool,
 ) -> int:
     import duckdb
 
     # PRESERVE_ORDER keeps the source's order although the session as a whole does not.
     copy = (
         f"COPY (SELECT {', '.join(columns)} FROM ({relation.sql})) TO {literal(path)} "
-        f"(FORMAT parquet, COMPRESSION {COMPRESSION}, PRESERVE_ORDER true)"
+        f"(FORMAT parquet, COMPRESSION {COMPRESSION}, PRESERVE_ORDER {ordered})"
     )
     try:
         result = cursor.execute(copy, relation.parameters).fetchone()
@@ -104,18 +116,19 @@ def _copy(
 
 def _count(
     cursor: duckdb.DuckDBPyConnection, path: Path, units: Sequence[Unit], copied: int
-) -> tuple[ExtractedUnit, ...]:
+) -> tuple[ExtractedUnit, ...] | None:
+    """Where each unit's rows are in the file; None where they do not lie together."""
+    source = f"read_parquet({literal(path)}, file_row_number = true)"
     if len(units) == 1:
-        stored = cursor.execute(
-            f"SELECT count(*) FROM read_parquet({literal(path)})"
-        ).fetchone() or (0,)
-        counts = {0: (0, stored[0])}
+        counted = cursor.execute(f"SELECT 0, 0, count(*) - 1, count(*) FROM {source}").fetchall()
     else:
         counted = cursor.execute(
-            f"SELECT {UNIT_INDEX}, min(file_row_number), count(*) "
-            f"FROM read_parquet({literal(path)}, file_row_number = true) GROUP BY ALL"
+            f"SELECT {UNIT_INDEX}, min(file_row_number), max(file_row_number), count(*) "
+            f"FROM {source} GROUP BY ALL"
         ).fetchall()
-        counts = {index: (first, rows) for index, first, rows in counted}
-    if sum(rows for _, rows in counts.values()) != copied:
+    if sum(rows for *_, rows in counted) != copied:
         raise AccountingError(f"{path} does not hold the {copied} rows that were written to it")
-    return tuple(ExtractedUnit(unit, *counts.get(i, (0, 0))) for i, unit in enumerate(units))
+    if any(last - first + 1 != rows for _, first, last, rows in counted):
+        return None
+    places = {index: (first, rows) for index, first, _, rows in counted}
+    return tuple(ExtractedUnit(unit, *places.get(i, (0, 0))) for i, unit in enumerate(units))

@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from prefect_etl.connectors.files.config import Format
+from prefect_etl.connectors.files.config import Format, compression_of
 from prefect_etl.connectors.files.listing import glob_literal
 from prefect_etl.core.rows import UNIT_INDEX, Relation
 from prefect_etl.core.schema import TableSchema
+from prefect_etl.core.unit import Unit
+
+_SMALL = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,10 @@ class Reading:
         return replace(self, columns=columns)
 
 
-def relation(folder: Path, reading: Reading, paths: Sequence[str]) -> Relation:
+def relation(folder: Path, reading: Reading, units: Sequence[Unit]) -> Relation:
     """The rows of files, with the index of the file where there are several."""
-    files = [glob_literal(str(folder / path)) for path in paths]
-    index = f", file_index AS {UNIT_INDEX}" if len(paths) > 1 else ""
+    files = [glob_literal(str(folder / unit.position)) for unit in units]
+    index = f", file_index AS {UNIT_INDEX}" if len(units) > 1 else ""
     match reading.format:
         case "csv" | "tsv":
             source, parameters = csv_source(reading, files)
@@ -57,7 +60,16 @@ def relation(folder: Path, reading: Reading, paths: Sequence[str]) -> Relation:
             source, parameters = "read_parquet($files)", {"files": files}
         case "arrow":
             raise AssertionError("Arrow files are streamed, not scanned")
-    return Relation(f"SELECT *{index} FROM {source}", parameters)
+    return Relation(
+        f"SELECT *{index} FROM {source}", parameters, whole_units=_all_small(reading, units)
+    )
+
+
+def _all_small(reading: Reading, units: Sequence[Unit]) -> bool:
+    # The readers of text hand a thread 32 MB at a time. Parquet is read by row groups.
+    return reading.format in ("csv", "tsv", "json", "jsonl") and all(
+        compression_of(unit.position) is None and (unit.size or 0) <= _SMALL for unit in units
+    )
 
 
 def csv_source(reading: Reading, files: Sequence[str], **more: Any) -> tuple[str, dict[str, Any]]:

@@ -115,7 +115,7 @@ class FilesSource:
                 with _arrow_stream(str(self._folder / paths[0])) as stream:
                     yield ArrowRows(stream)
             else:
-                yield relation(self._folder, reading, paths)
+                yield relation(self._folder, reading, batch.units)
         for unit in batch.units:
             assert_whole(self._folder, unit.position)
             assert_unchanged(self._folder, unit, started)
