@@ -17,7 +17,7 @@ from prefect_etl.pipeline.check import Checked, assert_acceptable, check
 from prefect_etl.pipeline.extract import Extracted
 from prefect_etl.pipeline.planner import loads_to_replay, table_name
 from prefect_etl.pipeline.prepare import Prepared, RawFile, prepare
-from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
+from prefect_etl.pipeline.quarantine import Origin, Quarantine, QuarantineEntry
 from prefect_etl.pipeline.workspace import Workspace
 
 
@@ -30,6 +30,10 @@ class _Numbered:
 
     def read(self) -> dict[int, int]:
         return {number: m.units[index].rows for number, m, index in self.units}
+
+    def origins(self) -> list[Origin]:
+        entries = ((number, m.units[index]) for number, m, index in self.units)
+        return [Origin(number, e.unit.position, e.first_row) for number, e in entries]
 
 
 def load_dataset(workspace: Workspace, plan: DatasetPlan, extracted: Extracted) -> DatasetReport:
@@ -108,7 +112,7 @@ class _Loading:
             LoadUnit(number, m.units[i].unit, m.batch_id, checked.counts[number], m.created_ns)
             for number, m, i in numbered.units
         )
-        entry = self._put_aside(prepared, checked, units)
+        entry = self._put_aside(prepared, checked, numbered)
         assert_acceptable(checked, self.spec, entry.path if entry else None)
         load = Load(
             pipeline=self.workspace.spec.name,
@@ -143,7 +147,7 @@ class _Loading:
         return _Numbered(files, tuple((numbers[m.batch_id, i], m, i) for m, i in places))
 
     def _put_aside(
-        self, prepared: Prepared, checked: Checked, units: Sequence[LoadUnit]
+        self, prepared: Prepared, checked: Checked, numbered: _Numbered
     ) -> QuarantineEntry | None:
         if checked.bad is None or self.replays is not None:  # a replayed row is there already
             return None
@@ -160,7 +164,8 @@ class _Loading:
             loaded=False,
             path=str(path),
         )
-        quarantine.write(self.workspace.session, entry, prepared, checked, units)
+        origins = numbered.origins()
+        quarantine.write(self.workspace.session, entry, prepared, checked, origins)
         return entry
 
     def _settle(self, load: Load, result: LoadResult, entry: QuarantineEntry | None) -> None:

@@ -193,12 +193,11 @@ def _failing(groups: Mapping[tuple[TableSchema, bool], object], spec: DatasetSpe
 
 def _source_level(raw: TableSchema, spec: DatasetSpec, files: Sequence[RawFile]) -> str:
     columns = [_restored(column, spec) for column in raw]
-    unit_id, row = _place(files)
+    unit_id, joined = _numbering(files)
+    columns += [f"{unit_id} AS {UNIT_ID}", f"file_row_number + 1 AS {ROW_NUMBER}"]
     paths = literals(str(file.path) for file in files)
-    return (
-        f"SELECT {', '.join([*columns, f'{unit_id} AS {UNIT_ID}', f'{row} AS {ROW_NUMBER}'])} "
-        f"FROM read_parquet([{paths}], file_row_number = true)"
-    )
+    scan = f"read_parquet([{paths}], file_row_number = true)"
+    return f"SELECT {', '.join(columns)} FROM {scan}{joined}"
 
 
 def _restored(column: Column, spec: DatasetSpec) -> str:
@@ -213,23 +212,26 @@ def _restored(column: Column, spec: DatasetSpec) -> str:
     return name if expression == name else f"{expression} AS {name}"
 
 
-def _place(files: Sequence[RawFile]) -> tuple[str, str]:
-    """Expressions for a row's unit number and its place in the unit, from 1."""
-    if len(files) == 1 and not files[0].manifest.packed:
-        return f"CAST({files[0].unit_ids[0]} AS BIGINT)", "file_row_number + 1"
-    file_index = "CAST(file_index AS BIGINT) + 1"
-    if not files[0].manifest.packed:
-        ids = ", ".join(str(file.unit_ids[0]) for file in files)
-        return f"list_extract([{ids}]::BIGINT[], {file_index})", "file_row_number + 1"
-
-    def nested(numbers: Sequence[Sequence[int]]) -> str:
-        lists = ", ".join(f"[{', '.join(map(str, inner))}]" for inner in numbers)
-        by_file = f"list_extract([{lists}]::BIGINT[][], {file_index})"
-        return f"list_extract({by_file}, {UNIT_INDEX} + 1)"
-
-    firsts = [[entry.first_row for entry in file.manifest.units] for file in files]
-    unit_id = nested([file.unit_ids for file in files])
-    return unit_id, f"file_row_number - {nested(firsts)} + 1"
+def _numbering(files: Sequence[RawFile]) -> tuple[str, str]:
+    """An expression for the number of a row's unit, and what has to be joined for it."""
+    first = files[0]
+    if len(files) == 1 and not first.manifest.packed:
+        return f"CAST({first.unit_ids[0]} AS BIGINT)", ""
+    if len(files) == 1 and first.unit_ids == tuple(
+        range(first.unit_ids[0], first.unit_ids[0] + len(first.unit_ids))
+    ):
+        return f"CAST({first.unit_ids[0]} AS BIGINT) + {UNIT_INDEX}", ""
+    numbered = [(f, i, n) for f, file in enumerate(files) for i, n in enumerate(file.unit_ids)]
+    lists = (
+        f"unnest([{', '.join(map(str, numbers))}]) AS {name}"
+        for name, numbers in zip(
+            ("etl_file", "etl_index", "etl_number"), zip(*numbered, strict=True), strict=True
+        )
+    )
+    within = f" AND etl_index = {UNIT_INDEX}" if first.manifest.packed else ""
+    return "CAST(etl_number AS BIGINT)", (
+        f" JOIN (SELECT {', '.join(lists)}) ON etl_file = file_index{within}"
+    )
 
 
 def _table_level(

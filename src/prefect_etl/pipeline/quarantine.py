@@ -7,12 +7,11 @@ Each row keeps the source's columns as they were, and where it came from: ``_rul
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from prefect_etl.core.load import LoadUnit
 from prefect_etl.core.report import RuleCount
 from prefect_etl.core.rows import ROW_NUMBER, UNIT_ID
 from prefect_etl.core.sql import literal
@@ -26,6 +25,15 @@ from prefect_etl.storage.durable import (
     storage_errors,
     sync_file,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the rows of a unit are: at the source, and in the raw file from ``first_row``."""
+
+    unit_id: int
+    position: str
+    first_row: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +83,19 @@ class Quarantine:
         entry: QuarantineEntry,
         prepared: Prepared,
         checked: Checked,
-        units: Sequence[LoadUnit],
+        origins: Sequence[Origin],
     ) -> None:
         """Write the bad rows of a load, durably, before the load is published."""
         import duckdb
 
         path = Path(entry.path)
         temporary = path.with_name(f".{path.name}.tmp")
-        positions = {unit.unit_id: unit.unit.position for unit in units if unit.counts.quarantined}
+        origins = [o for o in origins if checked.counts[o.unit_id].quarantined]
         with storage_errors("the quarantine"):
             make_folder(path.parent)
             try:
                 session.query(
-                    f"COPY ({_rows(prepared, checked, positions, entry.run_id)}) "
+                    f"COPY ({_rows(prepared, checked, origins, entry.run_id)}) "
                     f"TO {literal(temporary)} (FORMAT parquet, COMPRESSION zstd)"
                 )
             except duckdb.IOException as error:
@@ -115,12 +123,13 @@ class Quarantine:
         return found
 
 
-def _rows(prepared: Prepared, checked: Checked, positions: Mapping[int, str], run_id: str) -> str:
-    named = ", ".join(f"({unit_id}, {literal(name)})" for unit_id, name in positions.items())
+def _rows(prepared: Prepared, checked: Checked, origins: Sequence[Origin], run_id: str) -> str:
+    named = ", ".join(f"({o.unit_id}, {literal(o.position)}, {o.first_row})" for o in origins)
     return (
         f"SELECT r.* EXCLUDE ({UNIT_ID}, {ROW_NUMBER}), b.rules AS _rules, b.reasons AS _reasons, "
-        f"p.position AS _source, b.{ROW_NUMBER} AS _row, {literal(run_id)} AS _run_id "
+        f"o.position AS _source, b.{ROW_NUMBER} - o.first_row AS _row, "
+        f"{literal(run_id)} AS _run_id "
         f"FROM ({checked.bad}) b JOIN ({prepared.source}) r USING ({UNIT_ID}, {ROW_NUMBER}) "
-        f"JOIN (VALUES {named}) p(unit_id, position) ON p.unit_id = b.{UNIT_ID} "
+        f"JOIN (VALUES {named}) o(unit_id, position, first_row) ON o.unit_id = b.{UNIT_ID} "
         f"ORDER BY b.{UNIT_ID}, b.{ROW_NUMBER}"
     )
