@@ -29,6 +29,7 @@ def _isolate() -> None:
     os.environ["PREFECT_HOME"] = str(WORLD / "prefect")
     os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "false"  # a forgotten fixture fails at once
     os.environ["PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED"] = "false"
+    os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"  # tasks without a flow
     os.environ["DO_NOT_TRACK"] = "1"
 
 
@@ -48,4 +49,14 @@ def prefect_server() -> Iterator[ServerInfo]:
     from prefect_etl.orchestration.server import stop_server, use_server
 
     yield use_server(idle_minutes=10)
+    _send_what_waits()
     stop_server()
+
+
+def _send_what_waits() -> None:
+    # Prefect sends logs and events from threads of its own, and complains when the server is gone.
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all()
+    EventsWorker.drain_all()

@@ -86,14 +86,6 @@ class EtlTask(Task[P, R]):
             defer = self.isasync and not self.isgenerator
             return _served(lambda: Task.__call__(self, *args, **kwargs), defer=defer)
 
-        def submit(self, *args: Any, **kwargs: Any) -> Any:
-            """Start the task, on the shared local server if no API is configured."""
-            return _served(lambda: Task.submit(self, *args, **kwargs))
-
-        def map(self, *args: Any, **kwargs: Any) -> Any:
-            """Start the task for each element, on the shared server if no API is configured."""
-            return _served(lambda: Task.map(self, *args, **kwargs))
-
         def apply_async(self, *args: Any, **kwargs: Any) -> Any:
             """Leave the task to a worker, through the shared server if no API is configured."""
             return _served(lambda: Task.apply_async(self, *args, **kwargs))

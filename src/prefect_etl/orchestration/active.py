@@ -1,0 +1,106 @@
+"""The runs that are open in this process, by id.
+
+Flows and tasks are given the id of a run, never a pipeline's resolved content: flow parameters go to
+Prefect's database, and a connection may hold a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prefect_etl.config.logging_config import run_scope
+from prefect_etl.config.settings import Settings, load_settings
+from prefect_etl.core.nearest import did_you_mean
+from prefect_etl.core.plan import DatasetPlan, RunPlan
+from prefect_etl.errors import ConfigError
+from prefect_etl.pipeline.progress import Progress, Silent
+from prefect_etl.pipeline.spec import PipelineSpec, load_pipeline
+from prefect_etl.pipeline.workspace import Options, Workspace, open_workspace
+
+_PIPELINES: dict[str, tuple[PipelineSpec, Settings]] = {}
+_RUNS: dict[str, ActiveRun] = {}
+
+
+@dataclass
+class ActiveRun:
+    """A run that is open in this process."""
+
+    workspace: Workspace
+    progress: Progress
+    plan: RunPlan | None = None
+    plans: dict[str, DatasetPlan] = field(default_factory=dict)
+
+    def planned(self, plan: RunPlan) -> RunPlan:
+        """Keep the plan for the tasks that will ask for it."""
+        self.plan = plan
+        self.plans = {dataset.dataset: dataset for dataset in plan.datasets}
+        return plan
+
+
+def register_pipeline(spec: PipelineSpec, settings: Settings) -> str:
+    """Make a pipeline known to the flows of this process.
+
+    Returns:
+        What a flow takes as ``pipeline``: the file's path, or the pipeline's name.
+    """
+    key = str(spec.path) if spec.path is not None else spec.name
+    _PIPELINES[key] = (spec, settings)
+    return key
+
+
+def options_of(settings: Settings, spec: PipelineSpec, limit: int | None = None) -> Options:
+    """How the settings say that a pipeline runs."""
+    return Options(
+        data_dir=spec.root / settings.data_dir,
+        memory_limit=settings.memory_limit,
+        threads=settings.threads,
+        lock_timeout=settings.lock_timeout,
+        raw_retention_days=settings.raw_retention,
+        concurrency=settings.max_concurrency,
+        limit=limit,
+    )
+
+
+def connections_of(settings: Settings) -> Mapping[str, str]:
+    """Connections by name, with their secrets."""
+    return {name: uri.get_secret_value() for name, uri in settings.connections.items()}
+
+
+def resolve_pipeline(pipeline: str) -> tuple[PipelineSpec, Settings]:
+    """The pipeline that a flow's parameter names.
+
+    Raises:
+        ConfigError: There is no such file, or it is wrong.
+    """
+    if pipeline in _PIPELINES:
+        return _PIPELINES[pipeline]
+    path = Path(pipeline)
+    if not path.exists() and path.suffix not in (".yaml", ".yml"):
+        raise ConfigError(
+            f"no pipeline {pipeline} is known here{did_you_mean(pipeline, _PIPELINES)}",
+            hint="Give the path of its file.",
+        )
+    settings = load_settings(path.resolve().parent)
+    return load_pipeline(path, connections_of(settings)), settings
+
+
+@contextmanager
+def open_run(
+    pipeline: str, run_id: str | None = None, progress: Progress | None = None
+) -> Iterator[ActiveRun]:
+    """The run of this id, opened if this process does not have it open."""
+    if run_id is not None and run_id in _RUNS:
+        yield _RUNS[run_id]
+        return
+    spec, settings = resolve_pipeline(pipeline)
+    with open_workspace(spec, options_of(settings, spec), run_id) as workspace:
+        run = ActiveRun(workspace, progress or Silent())
+        _RUNS[workspace.run_id] = run
+        try:
+            with run_scope(workspace.run_id):
+                yield run
+        finally:
+            del _RUNS[workspace.run_id]
