@@ -129,7 +129,7 @@ def test_all_mistakes_are_told_at_once_with_place_and_nearest_name(monkeypatch, 
 
 def test_a_wrong_connection_is_not_shown(monkeypatch):
     monkeypatch.setenv("PREFECT_ETL_CONNECTIONS", '{"Ops": "postgresql://u:pw1234@h/d"}')
-    with pytest.raises(ConfigError, match="lower-case letters.*unlike Ops") as caught:
+    with pytest.raises(ConfigError, match=r"lower-case letters.*unlike Ops") as caught:
         load_settings()
     assert "pw1234" not in str(caught.value)
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from prefect_etl.cli.console import out, print_json, print_lines
+from prefect_etl.cli.console import make_table, out, print_json, print_lines
 from prefect_etl.cli.options import (
     DEFAULT_PIPELINE,
     AsJson,
     PipelineFile,
     pipeline_path,
 )
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def list_connections(pipeline: PipelineFile = DEFAULT_PIPELINE, *, as_json: AsJson = False) -> int:
@@ -64,14 +67,9 @@ def _described(uri: str, root: Path) -> dict[str, Any]:
     return {"connector": connector.name, "uri": config.display, "uses": uses, "error": None}
 
 
-def _table(rows: list[dict[str, Any]]) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("Name", "Connector", "URI", "Use"):
-        table.add_column(title, overflow="fold")
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = make_table("Name", "Connector", "URI", "Use")
     for row in rows:
-        uses = " and ".join(row.get("uses", ()))
         told = row["uri"] or row["error"]
-        table.add_row(row["name"], row["connector"] or "-", told, uses)
+        table.add_row(row["name"], row["connector"] or "-", told, " and ".join(row.get("uses", ())))
     return table

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 
 def out() -> Console:
     """Standard output: results, and nothing else."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def make_table(*titles: str, numbers: Iterable[str] = ()) -> Table:
+    """A plain table that never cuts what it holds.
+
+    Args:
+        titles: Of its columns.
+        numbers: Those that are aligned to the right.
+    """
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    right = frozenset(numbers)
+    for title in titles:
+        table.add_column(title, justify="right" if title in right else "left", overflow="fold")
+    return table
 
 
 def print_json(value: Any) -> None:

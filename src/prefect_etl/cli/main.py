@@ -34,6 +34,7 @@ def make_app() -> App:
         version=_version,
         default_parameter=Parameter(negative=()),
         result_action="return_value",
+        suppress_keyboard_interrupt=False,
     )
     for order, (name, command) in enumerate(COMMANDS.items()):
         _add(app, name, command, order)
@@ -81,6 +82,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # rich saw it first
+            return 0
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost place: said, not swallowed
         return explain(error, command=_command(words), debug=debug)

@@ -1,0 +1,154 @@
+"""The commands that look at rows that broke a contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from prefect_etl.cli.console import make_table, out, print_json, print_lines
+from prefect_etl.cli.options import (
+    DEFAULT_PIPELINE,
+    AsJson,
+    NamedPipelineFile,
+    PipelineFile,
+    open_pipeline,
+)
+from prefect_etl.core.nearest import did_you_mean
+from prefect_etl.errors import ConfigError
+from prefect_etl.reporting.numbers import count, counted
+from prefect_etl.reporting.words import printable
+
+if TYPE_CHECKING:
+    from prefect_etl.pipeline.quarantine import QuarantineEntry
+
+# What quarantine adds to a row; see prefect_etl.pipeline.quarantine.
+_ADDED = ("_rules", "_reasons", "_source", "_row", "_run_id")
+
+
+def list_files(pipeline: PipelineFile = DEFAULT_PIPELINE, *, as_json: AsJson = False) -> int:
+    """List quarantine files, newest first."""
+    entries = _newest_first(open_pipeline(pipeline).quarantine())
+    if as_json:
+        print_json([asdict(entry) for entry in entries])
+    elif not entries:
+        print_lines("no rows in quarantine")
+    else:
+        table = make_table("Dataset", "Name", "Rows", "Load", numbers=("Rows",))
+        for entry in entries:
+            published = "published" if entry.loaded else "failed"
+            table.add_row(printable(entry.dataset), entry.name, count(entry.rows), published)
+        out().print(table)
+    return 0
+
+
+def show(
+    name: Annotated[
+        str | None,
+        Parameter(help="A dataset, a NAME of the list, or DATASET/NAME; the newest if not given."),
+    ] = None,
+    *,
+    pipeline: NamedPipelineFile = DEFAULT_PIPELINE,
+    limit: Annotated[int, Parameter(name=["--limit", "-n"], help="At most so many rows.")] = 20,
+    as_json: AsJson = False,
+) -> int:
+    """Show the rows of one quarantine file."""
+    entries = _newest_first(open_pipeline(pipeline).quarantine())
+    if not entries and name is None:
+        if as_json:
+            print_json([])
+        else:
+            print_lines("no rows in quarantine")
+        return 0
+    entry = choose(entries, name)
+    rows = read_rows(entry.path, limit)
+    if as_json:
+        print_json(rows)
+        return 0
+    print_lines(
+        *(line for row in rows for line in described(row)),
+        f"{len(rows)} of {counted(entry.rows, 'row')} of {printable(entry.dataset)}",
+        entry.path,
+    )
+    return 0
+
+
+def choose(entries: Sequence[QuarantineEntry], name: str | None) -> QuarantineEntry:
+    """The file that is meant: the newest of a dataset, or the one of a name.
+
+    Args:
+        entries: All files, newest first.
+        name: What was asked for; the newest of all if None.
+
+    Raises:
+        ConfigError: There is none, or more than one of that name.
+    """
+    if name is None:
+        return entries[0]
+    of_dataset = [entry for entry in entries if entry.dataset == name]
+    if of_dataset:
+        return of_dataset[0]
+    named = [entry for entry in entries if name in (entry.name, f"{entry.dataset}/{entry.name}")]
+    if not named:
+        known = {entry.dataset for entry in entries} | {entry.name for entry in entries}
+        raise ConfigError(
+            f"nothing is in quarantine as {name}{did_you_mean(name, known)}",
+            hint="See `prefect-etl quarantine list`.",
+        )
+    if len(named) > 1:
+        choices = ", ".join(f"{entry.dataset}/{entry.name}" for entry in named)
+        raise ConfigError(f"{name} is the name of several files", hint=f"Say which: {choices}.")
+    return named[0]
+
+
+def read_rows(path: str, limit: int) -> list[dict[str, Any]]:
+    """The first rows of a quarantine file.
+
+    Raises:
+        StorageError: The file cannot be read.
+    """
+    import duckdb
+
+    from prefect_etl.engine.duckdb import Session, storage_error
+
+    session = Session(threads=1)
+    try:
+        with session.cursor() as cursor:
+            found = cursor.execute("FROM read_parquet(?) LIMIT ?", [path, limit])
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    except duckdb.Error as error:
+        raise storage_error(error, path) from error
+    finally:
+        session.close()
+
+
+def described(row: dict[str, Any]) -> list[str]:
+    """A row in lines: its place and what is wrong with it, then its values.
+
+    Example:
+        >>> described({"n": -1, "_rules": ["n.ge"], "_reasons": ["n is below 0"],
+        ...            "_source": "a.csv", "_row": 3, "_run_id": "r"})
+        ['a.csv row 3: n is below 0 (n.ge)', '  n=-1', '']
+    """
+    told = zip(_listed(row.get("_reasons")), _listed(row.get("_rules")), strict=False)
+    why = "; ".join(f"{reason} ({rule})" for reason, rule in told)
+    values = [f"{name}={value}" for name, value in row.items() if name not in _ADDED]
+    return [
+        printable(f"{row.get('_source')} row {row.get('_row')}: {why}"),
+        "  " + printable(" ".join(values)),
+        "",
+    ]
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _newest_first(entries: Sequence[QuarantineEntry]) -> list[QuarantineEntry]:
+    # A run's id begins with the time of its start.
+    return sorted(entries, key=lambda entry: (entry.run_id, entry.version), reverse=True)
