@@ -3,6 +3,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -117,6 +118,16 @@ def test_errors_and_tracebacks_show_no_secret(capsys):
     assert "postgresql://u:***@h" in told
 
 
+def writing_to(pipe, reader):
+    """Open a pipe for writing as soon as the process reads it."""
+    while True:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert reader.poll() is None, reader.communicate()
+            time.sleep(0.01)
+
+
 @pytest.mark.parametrize(
     ("number", "code", "text"),
     [(signal.SIGINT, 130, "Interrupted."), (signal.SIGTERM, 143, "Stopped.")],
@@ -130,9 +141,10 @@ def test_a_signal_ends_the_program_with_one_line(number, code, text, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    with (tmp_path / "pipe").open("w"):
-        process.send_signal(number)
-        _, told = process.communicate(timeout=30)
+    descriptor = writing_to(tmp_path / "pipe", process)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=30)
+    os.close(descriptor)
     assert process.returncode == code
     assert told == f"{text} Run again to go on where it ended.\n"
 
