@@ -181,7 +181,7 @@ def test_a_missing_cursor_column_is_an_error_of_the_source(file, session):
 def test_a_query_that_reads_more_than_tables_or_is_no_select_is_refused(file, session, query):
     frame = session.query("SELECT 1")
     assert frame
-    with pytest.raises(ConfigError, match="its query"):
+    with pytest.raises(ConfigError, match="d: query: "):
         source(file, session, query=query).units(LedgerState())
 
 

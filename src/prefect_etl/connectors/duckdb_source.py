@@ -11,20 +11,25 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from pydantic import Field, model_validator
 
 from prefect_etl.connectors.base import ArrowRows, Relation, Rows
-from prefect_etl.connectors.duckdb_query import assert_reads_tables_only
+from prefect_etl.connectors.duckdb_select import parse_select
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.core.sql import identifier, qualified
 from prefect_etl.core.unit import Batch, Unit
 from prefect_etl.engine.duckdb import Session
-from prefect_etl.errors import EtlError, SourceReadError
+from prefect_etl.errors import ConfigError, EtlError, SourceReadError
 
 if TYPE_CHECKING:
     import duckdb
 
 # Rows of one Arrow batch, when a query's result is streamed.
 _STREAM_ROWS = 65_536
+_MAIN = "main"
+_HINT = (
+    "A query of a DuckDB source is one SELECT over the tables of its file; for files use a "
+    "connection file://."
+)
 
 
 class DuckDBDataset(DatasetSpec):
@@ -145,23 +150,39 @@ class DuckDBSource:
 
     def _selected(self, cursor: duckdb.DuckDBPyConnection) -> str:
         """The table, or the query in brackets, as it stands behind FROM."""
-        if self._dataset.query is not None:
-            query = self._dataset.query.strip().rstrip(";")
-            assert_reads_tables_only(cursor, query, self._dataset.name)
-            return f"({query})"
-        return self._qualified(cursor, self._dataset.table_ or "")
-
-    def _qualified(self, cursor: duckdb.DuckDBPyConnection, table: str) -> str:
         found = cursor.execute(
             "SELECT table_schema, table_name FROM information_schema.tables "
             "WHERE table_catalog = current_database()"
         ).fetchall()
+        if self._dataset.query is not None:
+            self._assert_reads_tables_only(self._dataset.query, found)
+            query = self._dataset.query.strip().rstrip(";")
+            return f"({query}\n)"
+        return self._qualified(self._dataset.table_ or "", found)
+
+    def _assert_reads_tables_only(self, query: str, found: Sequence[tuple[str, str]]) -> None:
+        known = {f"{schema}.{name}".casefold() for schema, name in found}
+        try:
+            select = parse_select(self._session, query, self._path.stem, _MAIN)
+        except ConfigError as error:
+            raise self._refused(error.message) from error
+        if select.parameters:
+            raise self._refused("it has parameters")
+        for table in select.reads:
+            if str(table).casefold() not in known:
+                near = did_you_mean(table.name, [name for _, name in found])
+                raise self._refused(f"{self._path.name} has no table {table}{near}")
+
+    def _refused(self, problem: str) -> ConfigError:
+        return ConfigError(f"{self._dataset.name}: query: {problem}", hint=_HINT)
+
+    def _qualified(self, table: str, found: Sequence[tuple[str, str]]) -> str:
         schema, _, name = table.rpartition(".")
-        for wanted in ((schema or "main", name), ("main", table)):
+        for wanted in ((schema or _MAIN, name), (_MAIN, table)):
             for pair in found:
-                if tuple(part.lower() for part in pair) == tuple(part.lower() for part in wanted):
+                if [part.casefold() for part in pair] == [part.casefold() for part in wanted]:
                     return qualified(self._path.stem, *pair)
-        known = [n if s == "main" else f"{s}.{n}" for s, n in found]
+        known = [n if s == _MAIN else f"{s}.{n}" for s, n in found]
         raise SourceReadError(
             f"{self._dataset.name}: {self._path.name} has no table {table}"
             f"{did_you_mean(table, known)}",

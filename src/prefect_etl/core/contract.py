@@ -24,7 +24,9 @@ def _share(value: Any) -> Any:
     return value
 
 
-Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
+Share = Annotated[
+    float, BeforeValidator(_share, json_schema_input_type=float | str), Field(ge=0, le=1)
+]
 
 
 class ColumnRules(BaseModel):

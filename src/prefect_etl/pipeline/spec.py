@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.transformation import TransformationSpec
@@ -22,6 +22,7 @@ from prefect_etl.pipeline.claims import claim_mistakes
 from prefect_etl.pipeline.connection import Connection, Connections
 from prefect_etl.pipeline.document import Document, Mistake, Place, parse
 from prefect_etl.pipeline.environment import Expansion, hide
+from prefect_etl.pipeline.fields import PipelineFields, SourceFields
 from prefect_etl.pipeline.wording import mistakes
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "SourcedDataset",
     "load_pipeline",
     "pipeline_from",
+    "pipeline_schema",
 ]
 
 
@@ -67,34 +69,6 @@ class PipelineSpec:
     destination: Connection
     datasets: tuple[SourcedDataset, ...] = ()
     transformations: tuple[TransformationSpec, ...] = ()
-
-
-class SourceFields(BaseModel):
-    """A system to read from."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    connection: str = Field(
-        min_length=1, description="A URI, or the name of a connection in the settings."
-    )
-    datasets: Mapping[str, Any] = Field(description="Name of the dataset: its fields.")
-
-
-class PipelineFields(BaseModel):
-    """A pipeline: what to load from where, and what to make of it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(min_length=1, description="The pipeline's name, the owner of its tables.")
-    destination: str = Field(
-        min_length=1,
-        description="Where the tables are: a URI such as duckdb:///warehouse.duckdb, or the name "
-        "of a connection in the settings.",
-    )
-    sources: Mapping[str, Any] | None = Field(None, description="Name of the source: its fields.")
-    transformations: Mapping[str, Any] | None = Field(
-        None, description="Name of the transformation: its fields."
-    )
 
 
 def load_pipeline(
@@ -159,6 +133,13 @@ def pipeline_from(  # noqa: PLR0913  # the fields of the file
     document = Document("Pipeline", value)
     folder = (root or Path()).resolve()
     return _Builder(document, value, Expansion({}), folder, connections or {}).build(None)
+
+
+def pipeline_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of the pipeline file, with all installed connectors."""
+    from prefect_etl.pipeline.json_schema import build_schema
+
+    return build_schema()
 
 
 _Model = TypeVar("_Model", bound=BaseModel)

@@ -1,0 +1,36 @@
+"""The fields of the pipeline file that belong to no connector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SourceFields(BaseModel):
+    """A system to read from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: str = Field(
+        min_length=1, description="A URI, or the name of a connection in the settings."
+    )
+    datasets: Mapping[str, Any] = Field(description="Name of the dataset: its fields.")
+
+
+class PipelineFields(BaseModel):
+    """A pipeline: what to load from where, and what to make of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, description="The pipeline's name, the owner of its tables.")
+    destination: str = Field(
+        min_length=1,
+        description="Where the tables are: a URI such as duckdb:///warehouse.duckdb, or the name "
+        "of a connection in the settings.",
+    )
+    sources: Mapping[str, Any] | None = Field(None, description="Name of the source: its fields.")
+    transformations: Mapping[str, Any] | None = Field(
+        None, description="Name of the transformation: its fields."
+    )
