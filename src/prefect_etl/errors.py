@@ -10,6 +10,7 @@
     |-- Fatal                      trying again changes nothing; a person has to act
     |   |-- AccountingError        rows read do not add up; nothing was published
     |   |-- ReplayGapError         the destination is behind the raw zone and the gap is not kept
+    |   |-- RunFailedError         parts of a run failed; carries its report
     |   `-- StorageError           the disk is full, a folder is read-only, a file is damaged
     |-- DataError                  the data is wrong, the machinery is not
     |   |-- SourceReadError        a file or row cannot be read as its format says
@@ -79,6 +80,18 @@ class AccountingError(Fatal):
 
 class ReplayGapError(Fatal):
     """The destination is behind the raw zone, and what lies between is no longer kept."""
+
+
+class RunFailedError(Fatal):
+    """Parts of a run failed; the others were published.
+
+    Attributes:
+        report: The run's ``RunReport``.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, report: object = None) -> None:
+        super().__init__(message, hint=hint)
+        self.report = report
 
 
 class StorageError(Fatal):

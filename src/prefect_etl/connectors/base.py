@@ -106,6 +106,10 @@ class Destination(Protocol):
         """
         ...
 
+    def reset(self, dataset: DatasetSpec) -> None:
+        """Make the next load of a dataset begin from an empty table; until then it stays."""
+        ...
+
     def last_load(self, dataset: DatasetSpec) -> LoadRecord | None:
         """The record of the load that made the current version."""
         ...

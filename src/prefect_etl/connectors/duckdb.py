@@ -100,6 +100,14 @@ class DuckDBDestination:
                 return None
             return ledger.read_last_load(cursor, _table(dataset))
 
+    def reset(self, dataset: DatasetSpec) -> None:
+        """Make the next load of a dataset begin from an empty table; until then it stays."""
+        if not self.path.exists():
+            return
+        with self._session.attached(self.path, read_only=False) as cursor:
+            if ledger.exists(cursor):
+                ledger.ask_for_refresh(cursor, _table(dataset))
+
     def commit(self, load: Load) -> LoadResult:
         """Publish a load in one transaction."""
         import duckdb

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.tables (
     pipeline VARCHAR NOT NULL, dataset VARCHAR NOT NULL,
     version BIGINT NOT NULL, lineage VARCHAR NOT NULL, next_unit_id BIGINT NOT NULL,
     columns JSON NOT NULL, cursor_value VARCHAR, fingerprint VARCHAR NOT NULL,
+    refresh BOOLEAN NOT NULL DEFAULT FALSE,
     updated_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now()
 );
 CREATE TABLE IF NOT EXISTS {SCHEMA}.units (
@@ -85,7 +86,7 @@ def owner(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> tuple[st
 def read_state(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> LedgerState:
     """What the ledger knows of a table."""
     row = cursor.execute(
-        "SELECT version, lineage, next_unit_id, columns, cursor_value, fingerprint "
+        "SELECT version, lineage, next_unit_id, columns, cursor_value, fingerprint, refresh "
         f"FROM {SCHEMA}.tables WHERE {_THIS}",
         table,
     ).fetchone()
@@ -96,7 +97,7 @@ def read_state(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> Led
         f"FROM {SCHEMA}.units WHERE {_THIS}",
         table,
     ).fetchall()
-    version, lineage, next_unit_id, columns, cursor_value, fingerprint = row
+    version, lineage, next_unit_id, columns, cursor_value, fingerprint, refresh = row
     return LedgerState(
         version=version,
         lineage=lineage,
@@ -105,6 +106,7 @@ def read_state(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> Led
         schema=TableSchema.from_pairs((name, kind) for name, kind in json.loads(columns)),
         cursor=cursor_value,
         fingerprint=fingerprint,
+        refresh=refresh,
     )
 
 
@@ -183,6 +185,11 @@ def _record_units(
     ]
     unnested = ", ".join("unnest(?)" for _ in columns)
     cursor.execute(f"INSERT INTO {SCHEMA}.units SELECT ?, ?, {unnested}", [*table, *columns])
+
+
+def ask_for_refresh(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> None:
+    """Make the next load begin from an empty table."""
+    cursor.execute(f"UPDATE {SCHEMA}.tables SET refresh = TRUE WHERE {_THIS}", table)
 
 
 def forget(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> None:

@@ -49,6 +49,7 @@ class LedgerState:
         cursor: The highest cursor that was loaded, as text; None where none was.
         fingerprint: Of the dataset's specification at the last load.
         missing: The ledger knows the table, and somebody dropped it.
+        refresh: Somebody asked for the next load to begin from an empty table.
     """
 
     version: int = 0
@@ -59,3 +60,4 @@ class LedgerState:
     cursor: str | None = None
     fingerprint: str | None = None
     missing: bool = False
+    refresh: bool = False

@@ -142,3 +142,18 @@ class Snapshot:
             state = self.transformations[table]
             return f"transformation {state.name} of pipeline {state.pipeline}"
         return None
+
+    def obstacle(self, table: TableRef, pipeline: str) -> str | None:
+        """Why transformations of a pipeline must not make a table; None where they may.
+
+        Example:
+            >>> orders = TableRef("main", "orders")
+            >>> Snapshot(tables={orders: "table"}).obstacle(orders, "shop")
+            'table main.orders exists already and was not made by a pipeline'
+        """
+        state = self.transformations.get(table)
+        if table in self.datasets or (state is not None and state.pipeline != pipeline):
+            return f"table {table} belongs to {self.owner(table)}"
+        if state is None and table in self.tables:
+            return f"table {table} exists already and was not made by a pipeline"
+        return None

@@ -1,7 +1,7 @@
 """The runs that are open in this process, by id.
 
-Flows and tasks are given the id of a run, never a pipeline's resolved content: flow parameters go to
-Prefect's database, and a connection may hold a secret.
+Flows and tasks are given the id of a run, never a pipeline's resolved content: flow parameters go
+to Prefect's database, and a connection may hold a secret.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 
-from prefect_etl.connectors.base import Refinable, Relation, Rows, Source
+from prefect_etl.connectors.base import Refinable, Source
 from prefect_etl.core.manifest import Manifest
 from prefect_etl.core.plan import DatasetPlan
 from prefect_etl.core.unit import Batch
@@ -49,9 +49,13 @@ def extract_batch(workspace: Workspace, plan: DatasetPlan, batch: Batch) -> Mani
     written: Manifest | None = None
     try:
         with workspace.source(sourced).read(batch) as rows:
-            limited = _limited(rows, workspace.options.limit)
             written = zone.write(
-                batch, limited, workspace.session, extends=plan.state.version, lineage=lineage
+                batch,
+                rows,
+                workspace.session,
+                extends=plan.state.version,
+                lineage=lineage,
+                limit=workspace.options.limit,
             )
     except BaseException:  # also Ctrl-C: a batch whose source was not confirmed must not stay
         if written is not None:
@@ -59,12 +63,6 @@ def extract_batch(workspace: Workspace, plan: DatasetPlan, batch: Batch) -> Mani
         raise
     zone.keep(written)
     return written
-
-
-def _limited(rows: Rows, limit: int | None) -> Rows:
-    if limit is None or not isinstance(rows, Relation):
-        return rows
-    return replace(rows, sql=f"SELECT * FROM ({rows.sql}) LIMIT {limit}")
 
 
 def extract_dataset(workspace: Workspace, plan: DatasetPlan, extract: ExtractBatch) -> Extracted:

@@ -90,6 +90,7 @@ def plan_dataset(workspace: Workspace, name: str, *, refresh: bool = False) -> D
     sourced = workspace.dataset(name)
     spec = sourced.spec
     state = workspace.destination.state(spec)
+    refresh = refresh or state.refresh
     zone = workspace.raw.dataset(name)
     table = table_name(spec)
     try:

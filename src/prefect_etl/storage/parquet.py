@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,14 +32,17 @@ class Written:
     schema: TableSchema
 
 
-def write_parquet(session: Session, rows: Rows, path: Path, units: Sequence[Unit]) -> Written:
+def write_parquet(
+    session: Session, rows: Rows, path: Path, units: Sequence[Unit], limit: int | None = None
+) -> Written:
     """Write rows to a new Parquet file; neither the file nor its name is durable yet.
 
     Raises:
         StorageError: The disk refused.
         AccountingError: The file has other rows than were written.
     """
-    with session.cursor() as cursor, _relation(cursor, rows) as relation:
+    with session.cursor() as cursor, _relation(cursor, rows) as whole:
+        relation = _limited(whole, limit)
         described = cursor.execute(f"DESCRIBE {relation.sql}", relation.parameters).fetchall()
         schema = TableSchema(
             tuple(Column(name, _known(kind)) for name, kind, *_ in described if name != UNIT_INDEX)
@@ -72,6 +75,12 @@ def _relation(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[Relatio
         yield Relation("SELECT * FROM _etl_stream")
     finally:
         cursor.unregister("_etl_stream")
+
+
+def _limited(relation: Relation, limit: int | None) -> Relation:
+    if limit is None:
+        return relation
+    return replace(relation, sql=f"SELECT * FROM ({relation.sql}) LIMIT {limit}")
 
 
 def _reader(rows: ArrowRows, pa: Any) -> Any:

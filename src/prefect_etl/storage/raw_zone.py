@@ -121,9 +121,24 @@ class DatasetZone:
         return [m for m in found if m is not None and m.lineage in (None, lineage)]
 
     def write(
-        self, batch: Batch, rows: Rows, session: Session, *, extends: int, lineage: str | None
+        self,
+        batch: Batch,
+        rows: Rows,
+        session: Session,
+        *,
+        extends: int,
+        lineage: str | None,
+        limit: int | None = None,
     ) -> Manifest:
-        """Write a batch, durably and at once.
+        """Write a batch, durably and at once; it counts once it is kept.
+
+        Args:
+            batch: What it is.
+            rows: Its rows.
+            session: The engine that writes.
+            extends: The ledger version that it is to extend.
+            lineage: The history of that version.
+            limit: Rows at most, for trials.
 
         Raises:
             StorageError: The disk refused; what was written is removed.
@@ -135,7 +150,7 @@ class DatasetZone:
             make_folder(self._batches)
             new.mkdir()
             try:
-                written = write_parquet(session, rows, new / _DATA, batch.units)
+                written = write_parquet(session, rows, new / _DATA, batch.units, limit)
                 manifest = Manifest(
                     batch_id=batch_id,
                     dataset=self.dataset,

@@ -1,0 +1,85 @@
+"""The main flow: extract, load, transform, report."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prefect.runtime import flow_run
+
+from prefect_etl.core.manifest import Manifest
+from prefect_etl.core.plan import DatasetPlan
+from prefect_etl.core.report import DatasetReport, RunReport
+from prefect_etl.core.unit import Batch
+from prefect_etl.errors import RunFailedError
+from prefect_etl.flows.raw_data import extract_raw
+from prefect_etl.orchestration.active import ActiveRun, open_run
+from prefect_etl.orchestration.decorators import flow
+from prefect_etl.orchestration.publishing import publish_report
+from prefect_etl.pipeline.extract import Extracted
+from prefect_etl.pipeline.run import Steps, begin, finish, plan_run, run_dataset
+from prefect_etl.tasks.extraction import extract
+from prefect_etl.tasks.loading import load
+
+
+@flow(name="etl", validate_parameters=False)
+async def etl(
+    pipeline: str,
+    only: list[str] | None = None,
+    full_refresh: bool = False,
+    run_id: str | None = None,
+) -> RunReport:
+    """Run a pipeline: what is new goes into the tables, and what reads them is built again.
+
+    Args:
+        pipeline: Path of the pipeline file.
+        only: Names of datasets and transformations; all if not given.
+        full_refresh: Load datasets anew.
+        run_id: The run's id; a new one if not given.
+
+    Raises:
+        RunFailedError: Parts failed; carries the report. The others were published.
+    """
+    with open_run(pipeline, run_id) as run:
+        begun = await asyncio.to_thread(begin, run.workspace)
+        plan = run.planned(
+            await asyncio.to_thread(plan_run, run.workspace, only or (), refresh=full_refresh)
+        )
+        extracted: dict[str, Extracted | DatasetReport] = {}
+        if any(dataset.action == "load" for dataset in plan.datasets):
+            extracted = await extract_raw(pipeline, run_id=run.workspace.run_id)
+        reports = await asyncio.gather(
+            *(_load(pipeline, run, dataset, extracted) for dataset in plan.datasets)
+        )
+        report = await asyncio.to_thread(finish, run.workspace, begun, reports)
+        report = await publish_report(run.workspace, report, str(flow_run.id))
+    if report.failures:
+        names = ", ".join(report.failures)
+        raise RunFailedError(f"failed: {names}", hint="The report says why.", report=report)
+    return report
+
+
+async def _load(
+    pipeline: str,
+    run: ActiveRun,
+    plan: DatasetPlan,
+    extracted: dict[str, Extracted | DatasetReport],
+) -> DatasetReport:
+    found = extracted.get(plan.dataset)
+    if isinstance(found, DatasetReport):
+        return found
+    return await asyncio.to_thread(
+        run_dataset, run.workspace, plan, task_steps(pipeline, run), found
+    )
+
+
+def task_steps(pipeline: str, run: ActiveRun) -> Steps:
+    """The steps of a dataset as tasks of the flow that calls."""
+    run_id = run.workspace.run_id
+
+    def extract_one(plan: DatasetPlan, batch: Batch) -> Manifest:
+        return extract(pipeline, run_id, plan, batch)
+
+    def load_all(plan: DatasetPlan, extracted: Extracted) -> DatasetReport:
+        return load(pipeline, run_id, plan, extracted)
+
+    return Steps(extract_one, load_all)

@@ -1,0 +1,47 @@
+"""Shows a run's report where people look: an HTML file, and Prefect's UI."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from prefect_etl.core.report import RunReport
+from prefect_etl.orchestration.server.configured import configured_api
+from prefect_etl.orchestration.server.lifecycle import ensure_server
+from prefect_etl.pipeline.workspace import Workspace
+from prefect_etl.reporting.html import report_html
+from prefect_etl.reporting.markdown import report_rows
+from prefect_etl.storage.durable import replace_file, storage_errors
+
+logger = logging.getLogger(__name__)
+_EARLIER_RUNS = 20
+
+
+async def publish_report(workspace: Workspace, report: RunReport, flow_run_id: str) -> RunReport:
+    """Write the report's HTML file and its artifact; gives it back with links to both."""
+    path = workspace.reports / f"{report.run_id}.html"
+    links = {"report": str(path)}
+    info = await asyncio.to_thread(lambda: configured_api() or ensure_server())
+    links["prefect"] = info.flow_run_url(flow_run_id)
+    report = replace(report, links=links)
+    await asyncio.to_thread(_write, workspace, report)
+    if not report.idle:
+        await _show(report)
+    return report
+
+
+def _write(workspace: Workspace, report: RunReport) -> None:
+    history = [r for r in workspace.log.latest(_EARLIER_RUNS) if r.run_id != report.run_id]
+    with storage_errors("the report"):
+        replace_file(workspace.reports / f"{report.run_id}.html", report_html(report, history))
+    workspace.log.write(report)
+
+
+async def _show(report: RunReport) -> None:
+    from prefect.artifacts import acreate_table_artifact
+
+    try:
+        await acreate_table_artifact(table=report_rows(report), key="etl-run")
+    except Exception:
+        logger.warning("the run's summary could not be shown in Prefect", exc_info=True)

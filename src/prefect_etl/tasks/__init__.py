@@ -1,0 +1,1 @@
+"""The tasks of the flows: thin, each one call of the pipeline's protocol."""
