@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from prefect_etl.orchestration.server import ensure_server, stop_server
+from prefect_etl.orchestration.server import ServerInfo, stop_server
 from prefect_etl.orchestration.server.home import ServerHome
 
 Program = Callable[..., subprocess.Popen[str]]
@@ -23,16 +25,20 @@ def empty_home(tmp_path: Path) -> Iterator[Path]:
     """A folder for a server that never ran; stopped after the test."""
     place = tmp_path / "home"
     yield place
-    stop_server(home=place, seconds=5)
+    stop_server(home=place, seconds=0)
 
 
 @pytest.fixture(scope="session")
-def used_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose server ran once: its database and web pages take seconds to make."""
+def used_home(prefect_server: ServerInfo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the session's server: to make a database and web pages anew takes seconds."""
     place = tmp_path_factory.mktemp("used") / "home"
-    ensure_server(home=place)
-    stop_server(home=place)
-    ServerHome.locate(place).state_file.unlink()
+    original, copy = ServerHome.locate(), ServerHome.locate(place)
+    shutil.copytree(original.ui, copy.ui)
+    with (
+        closing(sqlite3.connect(original.database)) as source,
+        closing(sqlite3.connect(copy.database)) as target,
+    ):
+        source.backup(target)
     return place
 
 

@@ -3,9 +3,8 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from prefect_etl.orchestration.server import ensure_server
+from prefect_etl.orchestration.server import ServerInfo
 from prefect_etl.orchestration.server.probe import identity
 
 Program = Callable[..., subprocess.Popen[str]]
@@ -33,17 +32,19 @@ RUN_FLOWS = f"""
 
 
 def test_many_flows_of_two_processes_never_find_the_database_locked(
-    home: Path, program: Program
+    prefect_server: ServerInfo, program: Program
 ) -> None:
-    info = ensure_server(home=home)
-    runs = [program(RUN_FLOWS), program(RUN_FLOWS)]
+    url = prefect_server.url
+    before = completed_task_runs(url)
+    runs = [program(RUN_FLOWS, PREFECT_API_URL=url) for _ in range(2)]
     for run in runs:
         _, errors = run.communicate()
         assert run.returncode == 0, errors
-    while completed_task_runs(info.url) < 2 * FLOWS * TASKS:  # the server records them in its time
+    expected = before + 2 * FLOWS * TASKS
+    while completed_task_runs(url) < expected:  # the server records them in its own time
         time.sleep(0.1)
-    assert completed_task_runs(info.url) == 2 * FLOWS * TASKS
-    answer = identity(int(info.ui_url.rsplit(":", 1)[1]), timeout=10)
+    assert completed_task_runs(url) == expected
+    answer = identity(prefect_server.port, timeout=10)
     assert answer is not None
     assert answer["answers_503"] == 0
 

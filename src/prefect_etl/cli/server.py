@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_format
-
-from rich.console import Console
-
+from prefect_etl.cli.console import out, print_json, print_lines
 from prefect_etl.orchestration.server import (
     ServerInfo,
     ensure_server,
@@ -23,11 +20,9 @@ def start() -> int:
     Raises:
         Fatal: it did not start; BusyError and StorageError likewise.
     """
-    console = _console()
-    if not configured_api() and not server_status():
-        with console.status("Starting the local Prefect server ..."):
-            ensure_server()
-    _describe(console, ensure_server())
+    with out().status("Starting the local Prefect server ..."):
+        info = ensure_server()
+    _describe(info)
     return 0
 
 
@@ -39,10 +34,9 @@ def stop() -> int:
     Raises:
         Fatal: it did not end, or belongs to another user.
     """
-    console = _console()
-    with console.status("Stopping the local Prefect server ..."):
+    with out().status("Stopping the local Prefect server ..."):
         stopped = stop_server()
-    console.print(
+    print_lines(
         "The local Prefect server has stopped." if stopped else "No local Prefect server runs."
     )
     return 0
@@ -59,21 +53,22 @@ def status(*, json: bool = False) -> int:
     chosen, local = configured_api(), server_status()
     info = chosen or local
     if json:
-        print(json_format.dumps(_facts(info, configured=chosen is not None)))  # noqa: T201
+        print_json(_facts(info, configured=chosen is not None))
     elif info is None:
-        _console().print("No local Prefect server runs; a run starts it when it needs it.")
+        print_lines("No local Prefect server runs; a run starts it when it needs it.")
     else:
-        _describe(_console(), info)
+        _describe(info)
     return 0
 
 
-def _describe(console: Console, info: ServerInfo) -> None:
+def _describe(info: ServerInfo) -> None:
     if info.is_local:
-        console.print(f"The local Prefect server runs (process {info.pid}).")
-        console.print(f"  pages  {info.ui_url}\n  API    {info.url}\n  files  {info.home}")
+        print_lines(f"The local Prefect server runs (process {info.pid}).")
     else:
-        console.print("A Prefect API is configured, and is used instead of a local server.")
-        console.print(f"  pages  {info.ui_url}\n  API    {info.url}")
+        print_lines("A Prefect API is configured, and is used instead of a local server.")
+    print_lines(f"  pages  {info.ui_url}", f"  API    {info.url}")
+    if info.home:
+        print_lines(f"  files  {info.home}")
 
 
 def _facts(info: ServerInfo | None, *, configured: bool) -> dict[str, object]:
@@ -85,8 +80,3 @@ def _facts(info: ServerInfo | None, *, configured: bool) -> dict[str, object]:
         "pid": info.pid if info else None,
         "home": str(info.home) if info and info.home else None,
     }
-
-
-def _console() -> Console:
-    # Addresses and paths are to be copied: never broken over lines, nor coloured by guesswork.
-    return Console(highlight=False, soft_wrap=True)

@@ -35,6 +35,11 @@ class Activity:
         self._open = 0
         self._last_use = time.monotonic()
         self._unavailable = 0
+        self._closing = False
+
+    def close(self) -> None:
+        """Answer for nothing any more: who asks now starts a new server when this one is gone."""
+        self._closing = True
 
     def touch(self) -> None:
         """Note a use just now."""
@@ -76,5 +81,6 @@ class Activity:
             "answers_503": self._unavailable,
         }
         headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        status = 503 if self._closing else 200
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": json.dumps(facts).encode()})

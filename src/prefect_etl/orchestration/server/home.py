@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -70,18 +72,20 @@ class ServerHome:
         """Prefect's copy of its web pages."""
         return self.folder / "ui"
 
-    def create(self) -> None:
-        """Make the folder, for its owner only.
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Make the folder, for its owner only, and say so when it or its files are refused.
 
         Raises:
-            StorageError: the folder cannot be made.
+            StorageError: the folder or a file in it cannot be made or written.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            yield
         except OSError as error:
             raise StorageError(
-                f"The local Prefect server's folder {self.folder} cannot be made: {error.strerror}",
-                hint="Set PREFECT_ETL_HOME to a folder that you can write.",
+                f"The local Prefect server cannot use its folder {self.folder}: {error}",
+                hint="Set PREFECT_ETL_HOME to a folder that you can write, on a disk with room.",
             ) from error
 
     def read_state(self) -> ServerState | None:

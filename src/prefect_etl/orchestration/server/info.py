@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 CLOUD_API = "https://api.prefect.cloud"
 CLOUD_UI = "https://app.prefect.cloud"
@@ -31,6 +32,12 @@ class ServerInfo:
     ui_url: str
     pid: int | None = None
     home: Path | None = None
+
+    @property
+    def port(self) -> int:
+        """The port of the API's address."""
+        parts = urlsplit(self.url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
 
     @property
     def is_local(self) -> bool:

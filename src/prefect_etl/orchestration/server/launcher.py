@@ -114,6 +114,7 @@ async def _watch(
     place.write_state(replace(state, ready=True))
     while not idle_seconds or app.idle_seconds() < idle_seconds:  # noqa: ASYNC110 - time passes
         await asyncio.sleep(IDLE_TICK_SECONDS)
+    app.close()
     server.should_exit = True
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from prefect_etl.errors import BusyError, Fatal
 from prefect_etl.orchestration.server.configured import configured_api
-from prefect_etl.orchestration.server.home import ServerHome, ServerState
+from prefect_etl.orchestration.server.home import ServerHome
 from prefect_etl.orchestration.server.info import ServerInfo
 from prefect_etl.orchestration.server.locks import holding, is_held
 from prefect_etl.orchestration.server.probe import HOST, identity, is_healthy
@@ -23,7 +23,7 @@ from prefect_etl.orchestration.server.spawn import log_tail, spawn
 
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
-HUNG_SECONDS = 15.0
+HUNG_SECONDS = 30.0
 ANSWER_SECONDS = 3.0
 POLL_SECONDS = 0.05
 
@@ -52,9 +52,8 @@ def ensure_server(
     place = ServerHome.locate(home)
     if found := _find(place, touch=True):
         return found
-    place.create()
     deadline = time.monotonic() + start_seconds
-    with holding(place.start_lock, start_seconds) as mine:
+    with place.in_use(), holding(place.start_lock, start_seconds) as mine:
         if not mine:
             raise BusyError(
                 f"Another process has been starting or stopping the local Prefect server in"
@@ -68,7 +67,8 @@ def ensure_server(
 
 def server_status(*, home: Path | None = None) -> ServerInfo | None:
     """The local server that is running and healthy, or None; asking does not count as use."""
-    return _find(ServerHome.locate(home), touch=False)
+    found = _find(ServerHome.locate(home), touch=False)
+    return found if found and is_healthy(found.port, ANSWER_SECONDS) else None
 
 
 def stop_server(*, home: Path | None = None, seconds: float = STOP_SECONDS) -> bool:
@@ -82,12 +82,14 @@ def stop_server(*, home: Path | None = None, seconds: float = STOP_SECONDS) -> b
         Fatal: it runs under another user, or did not end.
     """
     place = ServerHome.locate(home)
-    if not is_held(place.server_lock):
+    if not place.folder.exists():
         return False
-    with holding(place.start_lock, START_SECONDS) as mine:
+    with place.in_use(), holding(place.start_lock, START_SECONDS) as mine:
         if not mine:
             raise BusyError(f"Another process is just starting the server in {place.folder}.")
-        return _end(place, seconds)
+        runs = is_held(place.server_lock)
+        _end(place, seconds)
+        return runs
 
 
 def _find(place: ServerHome, *, touch: bool) -> ServerInfo | None:
@@ -97,12 +99,6 @@ def _find(place: ServerHome, *, touch: bool) -> ServerInfo | None:
     answer = identity(state.port, ANSWER_SECONDS, touch=touch)
     if answer is None or answer.get("token") != state.token:
         return None
-    if not is_healthy(state.port, ANSWER_SECONDS):
-        return None
-    return _info(place, state)
-
-
-def _info(place: ServerHome, state: ServerState) -> ServerInfo:
     root = f"http://{HOST}:{state.port}"
     return ServerInfo(url=f"{root}/api", ui_url=root, pid=state.pid, home=place.folder)
 
@@ -136,7 +132,8 @@ def _start(place: ServerHome, idle_minutes: float | None, deadline: float) -> Se
                 f"The local Prefect server ended while it started.\n{log_tail(place, began)}",
                 hint=f"Its whole log is {place.log}; `prefect-etl doctor` checks the machine.",
             )
-        if found := _find(place, touch=True):
+        found = _find(place, touch=True)
+        if found and is_healthy(found.port, ANSWER_SECONDS):
             return found
         time.sleep(POLL_SECONDS)
     _end(place, seconds=1)
@@ -146,7 +143,7 @@ def _start(place: ServerHome, idle_minutes: float | None, deadline: float) -> Se
     )
 
 
-def _end(place: ServerHome, seconds: float) -> bool:
+def _end(place: ServerHome, seconds: float) -> None:
     polite = time.monotonic() + seconds
     forced = polite + STOP_SECONDS
     asked = False
@@ -161,7 +158,6 @@ def _end(place: ServerHome, seconds: float) -> bool:
             asked = True
         time.sleep(POLL_SECONDS)
     place.forget_process()
-    return True
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
