@@ -16,7 +16,7 @@ from prefect_etl.orchestration.active import ActiveRun, open_run
 from prefect_etl.orchestration.decorators import flow
 from prefect_etl.orchestration.publishing import publish_report
 from prefect_etl.pipeline.extract import Extracted
-from prefect_etl.pipeline.run import Steps, begin, finish, plan_run, run_dataset
+from prefect_etl.pipeline.run import Steps, finish, logged, plan_run, run_dataset
 from prefect_etl.tasks.extraction import extract
 from prefect_etl.tasks.loading import load
 
@@ -39,11 +39,9 @@ async def etl(
     Raises:
         RunFailedError: Parts failed; carries the report. The others were published.
     """
-    with open_run(pipeline, run_id) as run:
-        begun = await asyncio.to_thread(begin, run.workspace)
-        plan = run.planned(
-            await asyncio.to_thread(plan_run, run.workspace, only or (), refresh=full_refresh)
-        )
+    with open_run(pipeline, run_id) as run, logged(run.workspace) as begun:
+        plan = await asyncio.to_thread(plan_run, run.workspace, only or (), refresh=full_refresh)
+        run.planned(plan)
         extracted: dict[str, Extracted | DatasetReport] = {}
         if any(dataset.action == "load" for dataset in plan.datasets):
             extracted = await extract_raw(pipeline, run_id=run.workspace.run_id)
@@ -52,10 +50,10 @@ async def etl(
         )
         report = await asyncio.to_thread(finish, run.workspace, begun, reports)
         report = await publish_report(run.workspace, report, str(flow_run.id))
-    if report.failures:
-        names = ", ".join(report.failures)
-        raise RunFailedError(f"failed: {names}", hint="The report says why.", report=report)
-    return report
+        if report.failures:
+            names = ", ".join(report.failures)
+            raise RunFailedError(f"failed: {names}", hint="The report says why.", report=report)
+        return report
 
 
 async def _load(

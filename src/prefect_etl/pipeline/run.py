@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -15,7 +16,7 @@ from prefect_etl.core.manifest import Manifest
 from prefect_etl.core.plan import DatasetPlan, RunPlan
 from prefect_etl.core.report import DatasetReport, RunReport, TransformationReport
 from prefect_etl.core.unit import Batch
-from prefect_etl.errors import EtlError, VersionConflict
+from prefect_etl.errors import EtlError, RunFailedError, VersionConflict
 from prefect_etl.pipeline.extract import ExtractBatch, Extracted, extract_batch, extract_dataset
 from prefect_etl.pipeline.load import load_dataset, replay_loads
 from prefect_etl.pipeline.planner import plan_dataset, table_name
@@ -143,8 +144,13 @@ def failed(workspace: Workspace, dataset: str, error: Exception) -> DatasetRepor
     return replace(report, reason=said, hint="This may be a fault of prefect_etl; see the log.")
 
 
-def begin(workspace: Workspace) -> RunReport:
-    """Note in the run log that a run began; what dies after it is known by its lease."""
+@contextmanager
+def logged(workspace: Workspace) -> Iterator[RunReport]:
+    """Keep a run in the run log from its beginning, however it ends.
+
+    What is killed is known by its lease. Anything that stops the run as a whole is noted, and the
+    engine's statements are stopped with it.
+    """
     report = RunReport(
         run_id=workspace.run_id,
         pipeline=workspace.spec.name,
@@ -153,7 +159,22 @@ def begin(workspace: Workspace) -> RunReport:
         started=datetime.now(UTC),
     )
     workspace.log.write(report)
-    return report
+    try:
+        yield report
+    except RunFailedError:
+        raise
+    except BaseException as error:  # also Ctrl-C and cancellation: the log must say how it ended
+        workspace.interrupt()
+        stopped = not isinstance(error, Exception)
+        workspace.log.write(
+            replace(
+                report,
+                status="interrupted" if stopped else "failed",
+                seconds=(datetime.now(UTC) - report.started).total_seconds(),
+                error=type(error).__name__ if stopped else str(error),
+            )
+        )
+        raise
 
 
 def finish(
@@ -194,7 +215,7 @@ def run_pipeline(
         BusyError: The destination cannot be read now.
     """
     steps = plain_steps(workspace, progress or Silent())
-    begun = begin(workspace)
-    plan = plan_run(workspace, only, refresh=refresh)
-    reports = [run_dataset(workspace, dataset, steps) for dataset in plan.datasets]
-    return finish(workspace, begun, reports)
+    with logged(workspace) as begun:
+        plan = plan_run(workspace, only, refresh=refresh)
+        reports = [run_dataset(workspace, dataset, steps) for dataset in plan.datasets]
+        return finish(workspace, begun, reports)

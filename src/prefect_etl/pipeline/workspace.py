@@ -113,6 +113,11 @@ class Workspace:
             raise ConfigError(f"{sourced.connection.connector.name} cannot be a source")
         return make(sourced.connection.config, sourced.spec, self.session)
 
+    def interrupt(self) -> None:
+        """Stop the engine's statements."""
+        if "session" in self.__dict__:
+            self.session.interrupt()
+
     def close(self) -> None:
         """Stop the engine, if it was started."""
         if "session" in self.__dict__:
