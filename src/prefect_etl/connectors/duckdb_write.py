@@ -162,7 +162,10 @@ def _stage(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str], load: Load
     if dataset.cursor and dataset.deleted_when is not None:
         key_json = f"json_array({', '.join(f's.{identifier(k)}' for k in dataset.key)})"
         kind = load.evolution.schema[dataset.cursor].type
-        buried = f"s.{identifier(dataset.cursor)} < CAST(g.cursor_value AS {kind})"
+        mine = f"s.{identifier(dataset.cursor)}"
+        # Null is lower than any cursor, here as elsewhere.
+        older = f"({mine} IS NULL OR {mine} < CAST(g.cursor_value AS {kind}))"
+        buried = f"(g.cursor_value IS NOT NULL AND {older})"
         tombstone_join = (
             f" LEFT JOIN {LEDGER}.tombstones g ON g.table_schema = {literal(table[0])} "
             f"AND g.table_name = {literal(table[1])} AND g.key = {key_json}"

@@ -1,0 +1,211 @@
+"""How the connectors of this package are exercised; a new one adds its own here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from prefect_etl.connectors.base import Connector
+from prefect_etl.core.rows import RESERVED_PREFIX
+from prefect_etl.core.sql import qualified
+from prefect_etl.testing.exercise import Exercise, Row
+
+
+def exercises_for(connector: Connector) -> list[Exercise]:
+    """The exercises of a connector.
+
+    Raises:
+        LookupError: It has none, so nothing would test it.
+    """
+    found = [exercise for exercise in _ALL if exercise.scheme in connector.schemes]
+    if not found:
+        raise LookupError(
+            f"connector {connector.name} has no exercise: add one to prefect_etl/testing/"
+            "exercises.py, or test it in your own package as prefect_etl.testing describes"
+        )
+    return found
+
+
+def _arrow(rows: Sequence[Row]) -> Any:
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([dict(row) for row in rows])
+
+
+class Files(Exercise):
+    """Two files in a folder, so that there are several units."""
+
+    scheme: ClassVar[str] = "file"
+    ending: ClassVar[str]
+
+    def uri(self, folder: Path) -> str:
+        """The folder."""
+        return f"file://{quote(str(folder))}"
+
+    def put(self, folder: Path, rows: Sequence[Row]) -> None:
+        """Write the first row to one file and the others to another."""
+        for name, part in (("a", rows[:1]), ("b", rows[1:])):
+            path = folder / f"{name}.{self.ending}"
+            path.unlink(missing_ok=True)
+            self.write(_arrow(rows).slice(0 if name == "a" else 1, len(part)), path)
+
+    def write(self, table: Any, path: Path) -> None:
+        """Write one file."""
+        raise NotImplementedError
+
+    def fields(self) -> dict[str, Any]:
+        """All files of this format."""
+        return {"path": f"*.{self.ending}"}
+
+
+class Parquet(Files):
+    """Parquet files."""
+
+    ending = "parquet"
+
+    def write(self, table: Any, path: Path) -> None:
+        """Write one file."""
+        import pyarrow.parquet as pq
+
+        pq.write_table(table, path)
+
+
+class Arrow(Files):
+    """Arrow IPC files."""
+
+    ending = "arrow"
+
+    def write(self, table: Any, path: Path) -> None:
+        """Write one file."""
+        import pyarrow as pa
+
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as out:
+            out.write_table(table)
+
+
+class Csv(Files):
+    """CSV files, written as most programs write them."""
+
+    ending = "csv"
+
+    def write(self, table: Any, path: Path) -> None:
+        """Write one file."""
+        import csv
+
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, table.schema.names)
+            writer.writeheader()
+            writer.writerows(table.to_pylist())
+
+
+class JsonLines(Files):
+    """JSON Lines files."""
+
+    ending = "jsonl"
+
+    def write(self, table: Any, path: Path) -> None:
+        """Write one file."""
+        lines = [json.dumps(row, default=str, ensure_ascii=False) for row in table.to_pylist()]
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+class DuckDB(Exercise):
+    """A table in a DuckDB file."""
+
+    scheme: ClassVar[str] = "duckdb"
+
+    def uri(self, folder: Path) -> str:
+        """One file."""
+        return f"duckdb:///{quote(str(folder / 'exercise.duckdb'))}"
+
+    def put(self, folder: Path, rows: Sequence[Row]) -> None:
+        """Replace a table."""
+        import duckdb
+
+        table = _arrow(rows)
+        with duckdb.connect(folder / "exercise.duckdb") as connection:
+            connection.register("given", table)
+            connection.execute("CREATE OR REPLACE TABLE rows_given AS SELECT * FROM given")
+
+    def fields(self) -> dict[str, Any]:
+        """That table."""
+        return {"table": "rows_given"}
+
+    def rows(self, folder: Path, schema: str, table: str) -> list[dict[str, Any]]:
+        """Open the file as anybody would."""
+        import duckdb
+
+        with duckdb.connect(folder / "exercise.duckdb", read_only=True) as connection:
+            found = connection.sql(f"SELECT * FROM {qualified(schema, table)}")
+            rows = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+        return [_without_ledger(row) for row in rows]
+
+
+class DuckDBQuery(DuckDB):
+    """A query over a DuckDB file."""
+
+    def fields(self) -> dict[str, Any]:
+        """All rows of the table."""
+        return {"query": "SELECT * FROM rows_given"}
+
+
+def _without_ledger(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if not name.startswith(RESERVED_PREFIX)}
+
+
+class Python(Exercise):
+    """A function in a module."""
+
+    scheme: ClassVar[str] = "python"
+
+    def uri(self, folder: Path) -> str:
+        """The folder of the pipeline."""
+        del folder
+        return "python://"
+
+    def put(self, folder: Path, rows: Sequence[Row]) -> None:
+        """Write a module whose function gives the rows."""
+        given = [dict(row) for row in rows]
+        text = f"import datetime\n\n\ndef give():\n    return {given!r}\n"
+        (folder / "exercise_rows.py").write_text(text, encoding="utf-8")
+
+    def fields(self) -> dict[str, Any]:
+        """That function."""
+        return {"function": "exercise_rows:give"}
+
+
+class Memory(Exercise):
+    """A table in this process."""
+
+    scheme: ClassVar[str] = "memory"
+
+    def uri(self, folder: Path) -> str:
+        """A store for each folder."""
+        return f"memory://{quote(str(folder), safe='')}"
+
+    def put(self, folder: Path, rows: Sequence[Row]) -> None:
+        """Replace a table."""
+        from prefect_etl.connectors.memory import store
+
+        store(str(folder)).put("rows_given", [dict(row) for row in rows])
+
+    def fields(self) -> dict[str, Any]:
+        """That table."""
+        return {"table": "rows_given"}
+
+    def rows(self, folder: Path, schema: str, table: str) -> list[dict[str, Any]]:
+        """What the store holds."""
+        from prefect_etl.connectors.memory import store
+
+        return store(str(folder)).rows(table, schema)
+
+
+_ALL: tuple[Exercise, ...] = (
+    *(Csv(), JsonLines(), Parquet(), Arrow()),
+    *(DuckDB(), DuckDBQuery()),
+    Python(),
+    Memory(),
+)
