@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -54,6 +54,7 @@ _PLACEHOLDER = re.compile(
 @dataclass(slots=True)
 class _Found:
     reads: dict[TableRef, None] = field(default_factory=dict)
+    bare: set[TableRef] = field(default_factory=set)
     parameters: set[str] = field(default_factory=set)
     subqueries: int = 0
 
@@ -82,7 +83,7 @@ def parse_select(session: Session, sql: str, catalog: str, default_schema: str) 
             "the SQL has a parameter without a name",
             hint="Write $name, and give it a value under parameters:.",
         )
-    return Select(sql, tuple(found.reads), frozenset(found.parameters))
+    return Select(sql, tuple(found.reads), frozenset(found.parameters), frozenset(found.bare))
 
 
 def check_condition(session: Session, sql: str) -> None:
@@ -111,8 +112,8 @@ def check_condition(session: Session, sql: str) -> None:
         )
 
 
-def bind_parameters(session: Session, select: Select, values: Mapping[str, Any]) -> str:
-    """The text of a SELECT with its parameters written out.
+def bind_parameters(session: Session, select: Select, values: Mapping[str, Any]) -> Select:
+    """A SELECT with its parameters written out.
 
     Args:
         session: Its engine parses.
@@ -132,7 +133,7 @@ def bind_parameters(session: Session, select: Select, values: Mapping[str, Any])
     left = _parameters(_tree(session, text))
     if left:
         raise ConfigError(f"the parameters {', '.join(sorted(left))} cannot be written into a view")
-    return text
+    return replace(select, sql=text, parameters=frozenset())
 
 
 def _parameters(node: Any) -> set[str]:
@@ -235,7 +236,10 @@ def _note(node: Mapping[str, Any], scope: frozenset[str], names: _Names, found: 
     match node.get("type"):
         case "BASE_TABLE":
             if _cte_name(node) not in scope:
-                found.reads[names.table(node)] = None
+                table = names.table(node)
+                found.reads[table] = None
+                if not node["schema_name"]:
+                    found.bare.add(table)
         case "TABLE_FUNCTION":
             _assert_pure(node["function"])
         case "SHOW_REF":

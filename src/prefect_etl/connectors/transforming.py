@@ -27,11 +27,13 @@ class Select:
         sql: The text.
         reads: The tables that it names, each once; whether they exist is not known.
         parameters: The names of its ``$name`` placeholders.
+        bare: Those of ``reads`` that it names without a schema.
     """
 
     sql: str
     reads: tuple[TableRef, ...]
-    parameters: frozenset[str]
+    parameters: frozenset[str] = frozenset()
+    bare: frozenset[TableRef] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Publication:
     kind: str
     key: tuple[str, ...]
     staged: Staged
-    view: str | None
+    view: Select | None
     fingerprint: Mapping[str, str]
     reads: tuple[Read, ...]
     built_on: TableVersion | None
@@ -130,8 +132,8 @@ class SqlTables(Protocol):
         """
         ...
 
-    def bind(self, select: Select, values: Mapping[str, Any]) -> str:
-        """The text of a SELECT with its parameters written out, for a view.
+    def bind(self, select: Select, values: Mapping[str, Any]) -> Select:
+        """A SELECT with its parameters written out, for a view.
 
         Raises:
             ConfigError: A value cannot be written.

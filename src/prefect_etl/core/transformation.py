@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from prefect_etl.core.dataset import Names
 
 Kind = Literal["table", "view", "incremental"]
+_REFERENCE = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
+
+
+def _function(value: Any) -> Any:
+    if (
+        value is None
+        or callable(value)
+        or (isinstance(value, str) and re.fullmatch(_REFERENCE, value))
+    ):
+        return value
+    raise ValueError("must be module:function, such as models:daily_delays")
+
+
+# In Python a function itself can be given; in a file only its name.
+Function = Annotated[
+    Any,
+    PlainValidator(_function),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": _REFERENCE}, {"type": "null"}]}),
+]
 
 
 class RowCount(BaseModel):
@@ -17,8 +37,8 @@ class RowCount(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    min: int = Field(0, ge=0)
-    max: int | None = Field(None, ge=0)
+    min: int = Field(0, ge=0, description="At least so many.")
+    max: int | None = Field(None, ge=0, description="At most so many.")
 
 
 class Checks(BaseModel):
@@ -34,7 +54,9 @@ class Checks(BaseModel):
     not_null: Names = Field((), description="Columns without nulls.")
     unique: Names = Field((), description="Columns that together identify a row.")
     row_count: RowCount | None = Field(None, description="The least and the most rows.")
-    expression: Names = Field((), description="SQL conditions that must be true of every row.")
+    expression: Names = Field(
+        (), description="SQL conditions that must be true of every row; null is not true."
+    )
 
 
 class TransformationSpec(BaseModel):
@@ -47,7 +69,7 @@ class TransformationSpec(BaseModel):
 
     name: str = Field(min_length=1, description="The transformation's name.")
     sql: str | None = Field(None, description="A path that ends in .sql, or one SELECT as text.")
-    python: str | None = Field(
+    python: Function = Field(
         None, description="module:function; its parameters name the tables that it reads."
     )
     parameters: Mapping[str, Any] = Field(
