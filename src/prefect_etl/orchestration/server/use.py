@@ -14,6 +14,8 @@ from prefect_etl.orchestration.server.lifecycle import ensure_server
 if TYPE_CHECKING:
     from prefect.context import SettingsContext
 
+VERSION_CHECK = "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED"
+
 
 def use_server(*, home: Path | None = None, idle_minutes: float | None = None) -> ServerInfo:
     """Make sure that there is an API, and make Prefect in this process use it.
@@ -39,6 +41,8 @@ def point_at(info: ServerInfo) -> None:
         return
     os.environ[API_URL] = info.url
     os.environ[OWN_URL] = info.url
+    # The server is of this Prefect's version: no flow run needs to ask it.
+    os.environ.setdefault(VERSION_CHECK, "false")
     if "prefect.context" in sys.modules:
         _update_loaded(info.url)
 
@@ -57,7 +61,10 @@ def _update_loaded(url: str) -> None:
 def _with_url(active: SettingsContext, url: str) -> SettingsContext:
     if active.settings.api.url == url:
         return active
-    from prefect.settings import PREFECT_API_URL
-
-    settings = active.settings.copy_with_update(updates={PREFECT_API_URL: url})
+    settings = active.settings.copy_with_update(
+        updates={
+            "api.url": url,
+            "client.server_version_check_enabled": os.environ[VERSION_CHECK],
+        }
+    )
     return type(active)(profile=active.profile, settings=settings)
