@@ -63,7 +63,9 @@ class Contract(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    columns: Mapping[str, ColumnRules] = Field(default_factory=dict)
+    columns: Mapping[str, ColumnRules] = Field(
+        default_factory=dict, description="Column: the rules for its values."
+    )
     on_violation: OnViolation = Field(
         "quarantine",
         description="quarantine puts bad rows aside; fail refuses the load; warn counts.",

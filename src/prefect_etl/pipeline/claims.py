@@ -34,7 +34,7 @@ def claim_mistakes(
     tables: dict[tuple[str, str], Place] = {}
     for place, part in parts:
         schema = part.schema_ or default_schema
-        problem = _illegal(schema, part.table)
+        problem = _illegal(part, schema)
         if problem:
             found.append(Mistake(place, problem))
             continue
@@ -50,8 +50,8 @@ def claim_mistakes(
     return found
 
 
-def _illegal(schema: str, table: str) -> str | None:
-    if "\0" in schema + table or not table:
+def _illegal(part: DatasetSpec | TransformationSpec, schema: str) -> str | None:
+    if "" in (part.into, part.schema_) or "\0" in schema + part.table:
         return "into: and schema: must not be empty or contain a NUL character"
     if schema.casefold() == _RESERVED_SCHEMA:
         return f"the schema {_RESERVED_SCHEMA} holds the ledger; choose another one"

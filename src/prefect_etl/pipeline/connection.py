@@ -40,6 +40,8 @@ class Connections:
 
     def resolve(self, text: str, place: Place, mistakes: list[Mistake]) -> Connection | None:
         """The connection that a text names; None, and a mistake more, where there is none."""
+        if any(mistake.place == place for mistake in self._expansion.mistakes):
+            return None  # a variable is missing, which is reported already
         secrets = self._expansion.taken(place)
         uri = text
         if text in self._named:

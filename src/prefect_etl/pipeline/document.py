@@ -186,7 +186,7 @@ class _Reader:
                 continue
             # The key as it is written: all keys of a pipeline file are names.
             key = key_node.value
-            if key == _MERGE and key_node.style is None:
+            if key == _MERGE and key_node.style not in ("'", '"'):
                 merged = self._merge(value_node, place) | merged
                 continue
             if key in first:

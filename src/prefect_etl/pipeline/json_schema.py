@@ -43,6 +43,9 @@ def build_schema(known: Iterable[Connector] | None = None) -> dict[str, Any]:
     transformation = references[TransformationSpec, "validation"]
     place = pipeline["properties"]
     place["transformations"] = _named(place["transformations"], transformation)
+    for definition in definitions.values():
+        if "description" in definition:  # a docstring; its examples are Python
+            definition["description"] = definition["description"].split("\n\n")[0]
     return {
         "$schema": _DIALECT,
         **pipeline,

@@ -100,7 +100,7 @@ def load_pipeline(
     return builder.build(path.resolve())
 
 
-def pipeline_from(  # noqa: PLR0913  # the fields of the file
+def pipeline_from(
     *,
     name: str,
     destination: str,
@@ -184,7 +184,10 @@ class _Builder:
             return model.model_validate({} if value is None else value)
         except ValidationError as error:
             found = mistakes(error, model, self._written(place), place)
+        unset = {mistake.place for mistake in self.expansion.mistakes}
         for mistake in found:
+            if mistake.place in unset:
+                continue  # it is wrong only because a variable is missing
             taken = self.expansion.taken(mistake.place)
             text = hide(mistake.text, taken, "is not valid")
             self.mistakes.append(Mistake(mistake.place, text))
