@@ -140,8 +140,11 @@ def test_the_cursor_is_found_under_its_name_before_columns_were_renamed(file, se
 
 
 def test_a_window_is_not_remembered_by_position(file, session):
-    (unit,) = source(file, session, table="orders", cursor="made").units(LedgerState())
-    assert (unit.position, unit.version, unit.transient) == ("", "0", True)
+    found = source(file, session, table="orders", cursor="made")
+    (first,) = found.units(LedgerState())
+    (next_one,) = found.units(LedgerState(1, "l", schema=LOADED, cursor="2024-01-01"))
+    assert (first.position, first.version, first.transient) == ("start", "0", True)
+    assert (next_one.position, next_one.transient) == ("above 2024-01-01", True)
 
 
 def test_a_missing_table_is_named_with_the_nearest(file, session):

@@ -87,12 +87,18 @@ class DuckDBSource:
         with self._open() as cursor:
             selected = self._selected(cursor)
             if self._dataset.source_cursor is None:
-                described = self._dataset.table_ or self._dataset.query or ""
-                digest = sha256(described.encode()).hexdigest()[:16]
-                return [Unit(digest, version)]
+                return [Unit(self._described(), version)]
             if state.schema is not None and self._upper(cursor, selected, state) is None:
                 return []
-        return [Unit(state.cursor or "", version, transient=True)]
+        known = "from" if self._dataset.write == "merge" else "above"
+        position = "start" if state.cursor is None else f"{known} {state.cursor}"
+        return [Unit(position, version, transient=True)]
+
+    def _described(self) -> str:
+        """What is read, in a few words that change with it."""
+        if self._dataset.table_ is not None:
+            return self._dataset.table_
+        return f"query {sha256((self._dataset.query or '').encode()).hexdigest()[:12]}"
 
     def batches(self, units: Sequence[Unit], state: LedgerState) -> list[Batch]:
         """One batch; its reading holds the window, whose upper bound stays as it is now.
