@@ -7,6 +7,7 @@ file is opened for writing only to publish one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -174,7 +175,7 @@ def _compute(
     cursor: duckdb.DuckDBPyConnection, rows: Relation, stage: str, versions: Versions
 ) -> Staged:
     """Keep a result in ``stage``; find out only its columns where that is empty."""
-    described = cursor.execute(f"DESCRIBE {rows.sql}", rows.parameters).fetchall()
+    described = cursor.execute(f"DESCRIBE\n{rows.sql}", rows.parameters).fetchall()
     columns = TableSchema(
         tuple(
             Column(n, UNKNOWN if kind in ('"NULL"', "NULL") else kind) for n, kind, *_ in described
@@ -182,7 +183,7 @@ def _compute(
     )
     if not stage:
         return Staged("", columns, None, versions)
-    row = cursor.execute(f"CREATE TABLE {stage} AS {rows.sql}", rows.parameters).fetchone()
+    row = cursor.execute(f"CREATE TABLE {stage} AS\n{rows.sql}", rows.parameters).fetchone()
     return Staged(stage, columns, int(row[0]) if row else 0, versions)
 
 
@@ -259,5 +260,8 @@ def _translated() -> Iterator[None]:
 
 
 def _said(error: Exception) -> str:
-    """What DuckDB says, with the place in the text."""
-    return "\n".join(line for line in str(error).splitlines() if line.strip())
+    """What DuckDB says, with the place in the user's text, which began on the second line."""
+    said = "\n".join(line for line in str(error).splitlines() if line.strip())
+    return re.sub(
+        r"^LINE (\d+):", lambda m: f"LINE {max(int(m[1]) - 1, 1)}:", said, flags=re.MULTILINE
+    )

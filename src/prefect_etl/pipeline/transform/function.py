@@ -63,19 +63,27 @@ def load_function(reference: str | Callable[..., Any], root: Path) -> Callable[.
 
 
 def _forget_changed(files: Mapping[str, Path], contents: Mapping[Path, str]) -> None:
-    """Drop modules that were loaded from another content, or for another pipeline's folder."""
-    paths = set(contents)
+    """Drop modules that were loaded from another content, or for another pipeline's folder.
+
+    When one of them changed all are dropped, because they hold things of each other.
+    """
+    loaded = {name: path for name, path in _loaded_files() if name in files or path in contents}
+    changed = {
+        path for path in loaded.values() if path in contents and _loaded.get(path) != contents[path]
+    }
+    for name, path in loaded.items():
+        if changed if path in contents else path in _loaded:
+            del sys.modules[name]
+    for path in changed:
+        # Python takes compiled code for fresh if its source has the same size and second.
+        Path(importlib.util.cache_from_source(path)).unlink(missing_ok=True)
+
+
+def _loaded_files() -> Iterator[tuple[str, Path]]:
     for name, module in list(sys.modules.items()):
         place = getattr(module, "__file__", None)
-        path = Path(place).resolve() if place and (name in files or Path(place) in paths) else None
-        if path is None:
-            continue
-        changed = path in paths and _loaded.get(path) != contents[path]
-        foreign = path not in paths and path in _loaded
-        if changed or foreign:
-            del sys.modules[name]
-            # Python takes compiled code for fresh if its source has the same size and second.
-            Path(importlib.util.cache_from_source(path)).unlink(missing_ok=True)
+        if isinstance(place, str):
+            yield name, Path(place)
 
 
 @contextmanager
