@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from prefect_etl.core.sql import literal
+
 _ALIASES = {
     "STRING": "VARCHAR",
     "STR": "VARCHAR",
@@ -100,3 +102,31 @@ def stored_type(kind: str) -> str:
     if _NESTED.search(kind) and not _LOSSY_INSIDE.search(kind):
         return kind
     return "VARCHAR"
+
+
+_INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
+
+
+def is_integer(kind: str) -> bool:
+    """Whether a type holds whole numbers only.
+
+    Example:
+        >>> is_integer("UBIGINT"), is_integer("DECIMAL(4,0)")
+        (True, False)
+    """
+    return _INTEGER.fullmatch(kind) is not None
+
+
+def whole_number(text: str, kind: str, column: str) -> str:
+    """SQL that converts text to an integer, and fails where DuckDB would round.
+
+    DuckDB reads ``1.5`` into an integer column as 2, without a word.
+
+    Args:
+        text: An expression that gives text.
+        kind: The integer type.
+        column: The column's name, for the error.
+    """
+    fraction = " OR ".join(f"contains({text}, {literal(sign)})" for sign in ".eE")
+    said = literal(f'column "{column}" has a number that is not whole')
+    return f"CASE WHEN {fraction} THEN error({said}) ELSE CAST({text} AS {kind}) END"

@@ -17,7 +17,7 @@ from prefect_etl.core.manifest import Manifest
 from prefect_etl.core.rows import RESERVED_PREFIX, ROW_NUMBER, UNIT_ID, UNIT_INDEX
 from prefect_etl.core.schema import UNKNOWN, Column, Evolution, TableSchema, evolve, widen
 from prefect_etl.core.sql import identifier, literals
-from prefect_etl.core.types import stored_type
+from prefect_etl.core.types import is_integer, stored_type
 from prefect_etl.errors import SchemaError
 
 KEEP = "_etl_keep"
@@ -94,13 +94,23 @@ def _project_one(column: Column, name: str, spec: DatasetSpec) -> Projected:
     kind = _pinned(column, spec)
     rules = spec.contract.columns.get(name) if spec.contract else None
     if rules is not None and rules.type is not None and rules.type != kind:
-        tried = f"TRY_CAST({source} AS {rules.type})"
-        failed = f"({source} IS NOT NULL AND {tried} IS NULL)"
+        tried, failed = _tried(source, rules.type)
         return Projected(Column(name, rules.type), column.name, tried, failed)
     cast = spec.columns.cast.get(name)
     if cast is not None and cast != kind:
         return Projected(Column(name, cast), column.name, f"CAST({source} AS {cast})")
     return Projected(Column(name, kind), column.name, source)
+
+
+def _tried(source: str, kind: str) -> tuple[str, str]:
+    """A conversion that gives null where it fails, and whether it failed."""
+    tried = f"TRY_CAST({source} AS {kind})"
+    failed = f"({source} IS NOT NULL AND {tried} IS NULL)"
+    if is_integer(kind):
+        # DuckDB would round: 1.5 is no whole number, 12.0 is.
+        whole = f"coalesce(TRY_CAST({source} AS DOUBLE) = CAST({tried} AS DOUBLE), FALSE)"
+        return f"CASE WHEN {whole} THEN {tried} END", f"({source} IS NOT NULL AND NOT {whole})"
+    return tried, failed
 
 
 def _pinned(column: Column, spec: DatasetSpec) -> str:

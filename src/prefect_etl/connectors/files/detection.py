@@ -14,8 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from prefect_etl.connectors.files.config import FilesDataset, Format
 from prefect_etl.connectors.files.listing import first_line, glob_literal
-from prefect_etl.connectors.files.reading import Reading, csv_source
-from prefect_etl.core.schema import Column, TableSchema, widen
+from prefect_etl.connectors.files.reading import (
+    Reading,
+    as_text,
+    csv_source,
+    integers,
+    retyped,
+)
+from prefect_etl.core.schema import TableSchema, widen
 from prefect_etl.core.sql import identifier, literal
 from prefect_etl.core.unit import Unit
 from prefect_etl.engine.duckdb import Session
@@ -199,11 +205,6 @@ def _common(seen: str | None, kind: str) -> str:
     return widen(seen, kind) or "VARCHAR"
 
 
-def retyped(schema: TableSchema, types: Mapping[str, str]) -> TableSchema:
-    """The same columns with other types for those that are named."""
-    return TableSchema(tuple(Column(c.name, types.get(c.name, c.type)) for c in schema))
-
-
 def settle(schema: TableSchema, dataset: FilesDataset, table: TableSchema | None) -> TableSchema:
     """Bend detected types towards pins and towards the table that exists.
 
@@ -241,8 +242,7 @@ def broaden(
         failing = _failing_columns(cursor, reading, files)
         if not failing or any(name in dataset.types for name in failing):
             return {}
-        text = reading.with_columns(retyped(reading.columns, dict.fromkeys(failing, "VARCHAR")))
-        source, parameters = csv_source(text, files)
+        source, parameters = csv_source(as_text(reading, failing), files)
         types = {column.name: column.type for column in reading.columns}
         return {name: _broader(cursor, source, parameters, name, types[name]) for name in failing}
 
@@ -268,7 +268,22 @@ def _failing_columns(
         cursor.execute("DROP TABLE IF EXISTS _etl_reject_scans")
     if any(kind != "CAST" for _, kind in rejects):
         return []
-    return [name for name, _ in rejects]
+    return list(
+        dict.fromkeys([*(name for name, _ in rejects), *_fractional(cursor, reading, files)])
+    )
+
+
+def _fractional(
+    cursor: duckdb.DuckDBPyConnection, reading: Reading, files: Sequence[str]
+) -> list[str]:
+    """Columns of whole numbers that have others too; the reader rounds them without a word."""
+    names = integers(reading)
+    if not names:
+        return []
+    source, parameters = csv_source(as_text(reading, names), files)
+    tests = ", ".join(f"bool_or(regexp_matches({identifier(name)}, '[.eE]'))" for name in names)
+    found = cursor.execute(f"SELECT {tests} FROM {source}", parameters).fetchone() or ()
+    return [name for name, fractional in zip(names, found, strict=True) if fractional]
 
 
 def _broader(

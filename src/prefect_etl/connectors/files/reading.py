@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 from prefect_etl.connectors.files.config import Format, compression_of
 from prefect_etl.connectors.files.listing import glob_literal
 from prefect_etl.core.rows import UNIT_INDEX, Relation
-from prefect_etl.core.schema import TableSchema
+from prefect_etl.core.schema import Column, TableSchema
+from prefect_etl.core.sql import identifier
+from prefect_etl.core.types import is_integer, whole_number
 from prefect_etl.core.unit import Unit
 
 _SMALL = 8 << 20
@@ -52,17 +54,42 @@ def relation(folder: Path, reading: Reading, units: Sequence[Unit]) -> Relation:
     index = f", file_index AS {UNIT_INDEX}" if len(units) > 1 else ""
     match reading.format:
         case "csv" | "tsv":
-            source, parameters = csv_source(reading, files)
+            source, parameters = csv_source(as_text(reading, integers(reading)), files)
+            columns = ", ".join(_converted(column) for column in reading.columns)
         case "json" | "jsonl":
-            source = "read_json($files, columns = $columns)"
+            source, columns = "read_json($files, columns = $columns)", "*"
             parameters = {"files": files, "columns": dict(reading.columns.pairs())}
         case "parquet":
-            source, parameters = "read_parquet($files)", {"files": files}
+            source, columns, parameters = "read_parquet($files)", "*", {"files": files}
         case "arrow":
             raise AssertionError("Arrow files are streamed, not scanned")
     return Relation(
-        f"SELECT *{index} FROM {source}", parameters, whole_units=_all_small(reading, units)
+        f"SELECT {columns}{index} FROM {source}",
+        parameters,
+        whole_units=_all_small(reading, units),
     )
+
+
+def integers(reading: Reading) -> list[str]:
+    """Columns of whole numbers: they are read as text, because DuckDB's reader would round."""
+    return [column.name for column in reading.columns if is_integer(column.type)]
+
+
+def as_text(reading: Reading, names: Iterable[str]) -> Reading:
+    """The same with some columns as text."""
+    return reading.with_columns(retyped(reading.columns, dict.fromkeys(names, "VARCHAR")))
+
+
+def retyped(schema: TableSchema, types: Mapping[str, str]) -> TableSchema:
+    """The same columns with other types for those that are named."""
+    return TableSchema(tuple(Column(c.name, types.get(c.name, c.type)) for c in schema))
+
+
+def _converted(column: Column) -> str:
+    name = identifier(column.name)
+    if not is_integer(column.type):
+        return name
+    return f"{whole_number(name, column.type, column.name)} AS {name}"
 
 
 def _all_small(reading: Reading, units: Sequence[Unit]) -> bool:

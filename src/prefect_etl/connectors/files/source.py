@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect_etl.connectors.base import ArrowRows, Rows
 from prefect_etl.connectors.files.config import FilesConnection, FilesDataset, Format, format_of
-from prefect_etl.connectors.files.detection import broaden, detect, retyped, settle
+from prefect_etl.connectors.files.detection import broaden, detect, settle
 from prefect_etl.connectors.files.listing import (
     assert_unchanged,
     assert_whole,
@@ -16,7 +16,7 @@ from prefect_etl.connectors.files.listing import (
     now_ns,
     observe,
 )
-from prefect_etl.connectors.files.reading import Reading, relation
+from prefect_etl.connectors.files.reading import Reading, relation, retyped
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Batch, Unit

@@ -1,0 +1,142 @@
+"""Columns are added, numbers widened; all else is refused with the difference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conftest import Project
+
+
+def test_a_new_column_is_added(project: Project) -> None:
+    project.write("a.csv", "id\n1\n")
+    project.load()
+    project.write("b.csv", "id,name\n2,b\n")
+    assert project.load().schema_changes == ("column name VARCHAR added",)
+    assert project.rows() == [(1, None), (2, "b")]
+
+
+def test_files_of_one_load_may_have_different_columns(project: Project) -> None:
+    project.write("a.csv", "id,x\n1,9\n")
+    project.write("b.csv", "y,id\nw,2\n")
+    project.load()
+    assert project.rows("SELECT id, x, y FROM t") == [(1, 9, None), (2, None, "w")]
+
+
+def test_a_column_that_is_missing_is_null(project: Project) -> None:
+    project.write("a.csv", "id,name\n1,a\n")
+    project.load()
+    project.write("b.csv", "id\n2\n")
+    project.load()
+    assert project.rows() == [(1, "a"), (2, None)]
+
+
+def test_numbers_are_widened(project: Project) -> None:
+    project.write("a.csv", "id\n1\n")
+    project.load()
+    project.write("b.csv", "id\n2.5\n")
+    assert project.load().schema_changes == ("column id widened from BIGINT to DOUBLE",)
+    assert project.rows() == [(1.0,), (2.5,)]
+
+
+def test_a_widening_that_would_change_a_value_is_refused(project: Project) -> None:
+    project.write("a.csv", "id\n9007199254740993\n")
+    project.load()
+    project.write("b.csv", "id\n2.5\n")
+    report = project.fail()
+    assert "9007199254740993" in report.reason
+    assert project.rows() == [(9007199254740993,)]
+
+
+def test_numbers_that_become_text_are_refused(project: Project) -> None:
+    project.write("a.csv", "id\n1\n")
+    project.load()
+    project.write("b.csv", "id\nabc\n")
+    report = project.fail()
+    assert "column id is BIGINT and would be VARCHAR" in report.reason
+    assert "types:" in report.hint
+    assert project.rows() == [(1,)]
+
+
+def test_text_stays_text_though_a_file_looks_like_numbers(project: Project) -> None:
+    project.write("a.csv", "zip\nA1\n")
+    project.load()
+    project.write("b.csv", "zip\n00702\n")
+    project.load()
+    assert project.rows() == [("00702",), ("A1",)]
+
+
+def test_a_late_value_of_another_type_is_found_in_the_first_load(project: Project) -> None:
+    project.write("a.csv", "id,v\n" + "".join(f"{n},{n}\n" for n in range(70_000)) + "70000,x\n")
+    project.write("b.csv", "id,v\n1,007\n")
+    project.load()
+    assert project.types()["v"] == "VARCHAR"
+    assert project.rows("SELECT v FROM t WHERE v = '007'") == [("007",)]
+
+
+def test_a_late_fraction_makes_numbers_doubles(project: Project) -> None:
+    project.write("a.csv", "v\n" + "1\n" * 70_000 + "1.5\n")
+    project.load()
+    assert project.types()["v"] == "DOUBLE"
+
+
+def test_a_late_long_integer_is_not_rounded(project: Project) -> None:
+    project.write("a.csv", "v\n" + "1\n" * 70_000 + "123456789012345678901\n")
+    project.load()
+    assert project.rows("SELECT v FROM t WHERE length(v::VARCHAR) > 1") == [
+        ("123456789012345678901",)
+    ]
+
+
+def test_a_column_of_nulls_does_not_decide_a_type(project: Project) -> None:
+    project.write("a.csv", "id,v\n1,\n")
+    project.write("b.csv", "id,v\n2,7\n")
+    project.load()
+    assert project.types()["v"] == "BIGINT"
+
+
+def test_a_pinned_type_holds(project: Project) -> None:
+    project.dataset["types"] = {"id": "string"}
+    project.write("a.csv", "id\n007\n")
+    project.load()
+    assert project.rows() == [("007",)]
+
+
+def test_a_value_that_breaks_a_pin_is_named(project: Project) -> None:
+    project.dataset["types"] = {"id": "int64"}
+    project.write("a.csv", "id\n1\nx\n")
+    report = project.fail()
+    assert "a.csv" in report.reason
+    assert "x" in report.reason
+
+
+def test_a_frozen_schema_refuses_new_columns(project: Project) -> None:
+    project.dataset["evolution"] = "freeze"
+    project.write("a.csv", "id\n1\n")
+    project.load()
+    project.write("b.csv", "id,name\n2,b\n")
+    assert "column name VARCHAR is new" in project.fail().reason
+
+
+def test_plan_tells_schema_changes_before_they_happen(project: Project) -> None:
+    project.write("a.csv", "id\n1\n")
+    project.load()
+    project.write("b.csv", "id,name\n2.5,b\n")
+    assert project.plan().schema_changes == (
+        "column name VARCHAR added",
+        "column id widened from BIGINT to DOUBLE",
+    )
+
+
+def test_a_late_fraction_is_not_rounded_into_the_table(project: Project) -> None:
+    project.write("a.csv", "v\n1\n")
+    project.load()
+    project.write("b.csv", "v\n" + "1\n" * 70_000 + "2.5\n")
+    assert project.load().schema_changes == ("column v widened from BIGINT to DOUBLE",)
+    assert project.rows("SELECT v FROM t WHERE v <> 1") == [(2.5,)]
+
+
+def test_a_fraction_in_a_pinned_integer_is_refused(project: Project) -> None:
+    project.dataset["types"] = {"v": "int64"}
+    project.write("a.csv", "v\n1\n2.5\n")
+    assert 'column "v" has a number that is not whole' in project.fail().reason
