@@ -1,0 +1,1 @@
+"""Whole programs that are measured: floors, peers, and ours without Prefect."""

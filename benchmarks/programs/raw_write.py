@@ -1,0 +1,75 @@
+"""One file into the raw zone, or Parquet by DuckDB alone; then the table, to see how it reads.
+
+Arguments: ``ours`` or ``duckdb``, the pipeline file, COMPRESSION of DuckDB's COPY. Prints the
+seconds of both steps, without start-up, and the size.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from prefect_etl.core.rows import Relation
+from prefect_etl.engine.duckdb import Session
+from prefect_etl.pipeline.extract import extract_batch
+from prefect_etl.pipeline.planner import plan_dataset
+from prefect_etl.pipeline.spec import load_pipeline
+from prefect_etl.pipeline.workspace import Workspace, open_workspace
+from prefect_etl.storage import parquet
+
+DATASET = "lineitem"
+
+
+def ours(workspace: Workspace) -> tuple[float, Path]:
+    plan = plan_dataset(workspace, DATASET)
+    (batch,) = plan.batches
+    started = time.perf_counter()
+    manifest = extract_batch(workspace, plan, batch)
+    seconds = time.perf_counter() - started
+    return seconds, workspace.raw.dataset(DATASET).data(manifest.batch_id)
+
+
+def duckdbs(workspace: Workspace, compression: str) -> tuple[float, Path]:
+    """DuckDB's own COPY of the file, read with the types that ours would read it with."""
+    plan = plan_dataset(workspace, DATASET)
+    target = workspace.spec.root / "copy.parquet"
+    source = workspace.source(workspace.dataset(DATASET))
+    with source.read(plan.batches[0]) as rows:
+        assert isinstance(rows, Relation)
+        started = time.perf_counter()
+        with workspace.session.cursor() as cursor:
+            cursor.execute(
+                f"COPY ({rows.sql}) TO '{target}' (FORMAT parquet, COMPRESSION {compression}, "
+                "PRESERVE_ORDER true)",
+                rows.parameters,
+            )
+        seconds = time.perf_counter() - started
+    return seconds, target
+
+
+def load_seconds(session: Session, source: Path, folder: Path) -> float:
+    started = time.perf_counter()
+    with session.attached(folder / "table.duckdb", read_only=False) as cursor:
+        cursor.execute(f"CREATE TABLE {DATASET} AS FROM read_parquet('{source}')")
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    how, file, compression = sys.argv[1:4]
+    parquet.COMPRESSION = compression
+    with open_workspace(load_pipeline(Path(file))) as workspace:
+        if how == "ours":
+            seconds, written = ours(workspace)
+        else:
+            seconds, written = duckdbs(workspace, compression)
+        os.sync()
+        loading = load_seconds(workspace.session, written, workspace.spec.root)
+        size = written.stat().st_size
+    print(json.dumps({"write": seconds, "load": loading, "megabytes": size / 1e6}))
+
+
+if __name__ == "__main__":
+    main()
