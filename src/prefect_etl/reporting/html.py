@@ -87,7 +87,7 @@ def _tiles(report: RunReport) -> Html:
     if report.idle:
         same = counted(len(report.datasets), "dataset")
         said = f"Nothing was new: {same} looked at, nothing read, nothing written."
-        return tag("p", said, class_="panel note info", style="margin-top:1.5rem")
+        return tag("p", said, class_="panel note info")
     counts = total_counts(report)
     read = sum(dataset.bytes for dataset in report.datasets if published(dataset))
     tiles = {

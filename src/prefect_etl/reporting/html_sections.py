@@ -46,7 +46,13 @@ def pill(status: str) -> Html:
 
 
 def _table(columns: Sequence[_Column], rows: Sequence[Sequence[Child]], last: str = "") -> Html:
-    """A table that falls apart into cards on a narrow screen, and keeps its roles there."""
+    """A table that falls apart into cards on a narrow screen, and keeps its roles there.
+
+    A column without any content is left out.
+    """
+    shown = [n for n in range(len(columns)) if n == 0 or any(row[n] for row in rows)]
+    columns = [columns[n] for n in shown]
+    rows = [[row[n] for n in shown] for row in rows]
     head = [
         tag(
             "th",

@@ -16,6 +16,7 @@ from prefect_etl.reporting.words import (
     printable,
     problems,
     published,
+    rows_read,
     total_counts,
 )
 
@@ -117,7 +118,7 @@ def _dataset_cells(dataset: DatasetReport) -> tuple[str, ...]:
     if dataset.status in ("unchanged", "skipped"):
         return (*told, "", "", "", "", "")
     if not published(dataset):
-        read = count(counts.read) if counts.read else ""
+        read = count(counts.read) if rows_read(dataset) else ""
         return (*told, read, "", "", f"{dataset.seconds:.2f}", "")
     return (
         *told,
@@ -227,6 +228,8 @@ def _plan_notes(plan: DatasetPlan) -> Iterator[tuple[str, str]]:
         yield f"{plan.dataset}: no longer at the source: {gone}", "yellow"
     if plan.error:
         yield f"{plan.dataset} is blocked: {plan.error}", "bold red"
+    if plan.hint:
+        yield indent(plan.hint, "  "), "yellow"
 
 
 def render_history(reports: Sequence[RunReport], console: Console) -> None:

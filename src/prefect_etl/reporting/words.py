@@ -99,6 +99,11 @@ def published(dataset: DatasetReport) -> bool:
     return dataset.status in ("loaded", "replayed")
 
 
+def rows_read(dataset: DatasetReport) -> int | None:
+    """Rows read at the source; None where nothing was."""
+    return dataset.counts.read if published(dataset) else dataset.counts.read or None
+
+
 def total_counts(report: RunReport) -> Accounting:
     """The rows of the datasets that were published.
 
