@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -31,7 +32,14 @@ from prefect_etl.core.schema import UNKNOWN, Column, TableSchema
 from prefect_etl.core.sql import identifier, qualified
 from prefect_etl.core.warehouse import Snapshot, TableRef, TableVersion
 from prefect_etl.engine.duckdb import Session, storage_error
-from prefect_etl.errors import ConfigError, DataError, EtlError, StorageError, VersionConflict
+from prefect_etl.errors import (
+    ConfigError,
+    DataError,
+    EtlError,
+    SchemaError,
+    StorageError,
+    VersionConflict,
+)
 from prefect_etl.storage.durable import make_folder, storage_errors
 
 if TYPE_CHECKING:
@@ -98,8 +106,9 @@ class DuckDBTransforms:
         stage = qualified("memory", "main", f"_etl_result_{uuid4().hex}")
         try:
             if isinstance(rows, ArrowRows):
-                with self._streaming(rows) as cursor, _translated():
+                with self._streaming(rows) as (cursor, schema), _translated():
                     staged = _compute(cursor, Relation(f"FROM {_STREAM}"), stage, {})
+                    staged = replace(staged, columns=_given_columns(schema, staged.columns))
             else:
                 with self._reading(reads) as (cursor, versions), _translated():
                     staged = _compute(cursor, rows, stage if keep_rows else "", versions)
@@ -146,16 +155,17 @@ class DuckDBTransforms:
             yield cursor, {table: snapshot.version(table) for table in tables}
 
     @contextmanager
-    def _streaming(self, rows: ArrowRows) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _streaming(self, rows: ArrowRows) -> Iterator[tuple[duckdb.DuckDBPyConnection, Any]]:
         import pyarrow as pa
 
         reader = rows.stream
         if not isinstance(reader, pa.RecordBatchReader):
             reader = pa.RecordBatchReader.from_stream(reader)
+        _columns([(name, "") for name in reader.schema.names])
         with self._session.cursor() as cursor:
             cursor.register(_STREAM, reader)
             try:
-                yield cursor
+                yield cursor, reader.schema
             finally:
                 cursor.unregister(_STREAM)
 
@@ -176,15 +186,32 @@ def _compute(
 ) -> Staged:
     """Keep a result in ``stage``; find out only its columns where that is empty."""
     described = cursor.execute(f"DESCRIBE\n{rows.sql}", rows.parameters).fetchall()
-    columns = TableSchema(
-        tuple(
-            Column(n, UNKNOWN if kind in ('"NULL"', "NULL") else kind) for n, kind, *_ in described
-        )
-    )
+    columns = _columns([(name, kind) for name, kind, *_ in described])
     if not stage:
         return Staged("", columns, None, versions)
     row = cursor.execute(f"CREATE TABLE {stage} AS\n{rows.sql}", rows.parameters).fetchone()
     return Staged(stage, columns, int(row[0]) if row else 0, versions)
+
+
+def _columns(pairs: Sequence[tuple[str, str]]) -> TableSchema:
+    try:
+        return TableSchema.from_pairs(pairs)
+    except SchemaError as error:
+        raise SchemaError(
+            f"of its result, {error.message}", hint="Give one of them another name."
+        ) from error
+
+
+def _given_columns(schema: Any, columns: TableSchema) -> TableSchema:
+    """The columns of an Arrow stream; DuckDB does not tell which hold nothing but nulls."""
+    import pyarrow as pa
+
+    return TableSchema(
+        tuple(
+            Column(column.name, UNKNOWN if pa.types.is_null(field.type) else column.type)
+            for field, column in zip(schema, columns, strict=True)
+        )
+    )
 
 
 def _exact(cursor: duckdb.DuckDBPyConnection, table: TableRef) -> str:

@@ -50,7 +50,8 @@ class Staged:
 
     Attributes:
         relation: SQL that names it, for checks; empty where only its columns were found out.
-        columns: Its columns; a column of nothing but nulls has the type ``NULL``.
+        columns: Its columns; a column of rows given as Arrow that holds nothing but nulls has the
+            type ``NULL``.
         rows: How many it has; None where only its columns were found out.
         versions: Of the tables that were read for it, in the snapshot that they were read from.
     """
@@ -178,4 +179,14 @@ class SqlTables(Protocol):
             SchemaError: An incremental result does not fit its table.
             BusyError: Another process holds the destination.
         """
+        ...
+
+
+@runtime_checkable
+class Transforming(Protocol):
+    """A destination that says where its transformations run."""
+
+    @property
+    def tables(self) -> SqlTables:
+        """Where they run."""
         ...

@@ -56,7 +56,7 @@ class Project:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self.session.attached(self.path, read_only=True) as cursor:
-            return sorted(cursor.execute(sql).fetchall())
+            return sorted(cursor.execute(sql).fetchall(), key=str)
 
     def types(self, table: str) -> dict[str, str]:
         return {name: kind for name, kind, *_ in self.rows(f"DESCRIBE {table}")}

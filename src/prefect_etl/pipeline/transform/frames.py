@@ -101,6 +101,22 @@ def _to_polars(table: Any, *, lazy: bool) -> Any:
     return frame.lazy() if lazy else frame
 
 
+def in_microseconds(reader: Any) -> Any:
+    """A stream whose times of day are in microseconds, as tables have them.
+
+    Polars knows only nanoseconds; a time that has some fails the stream with an Arrow error.
+    """
+    import pyarrow as pa
+
+    nanoseconds = pa.time64("ns")
+    if nanoseconds not in reader.schema.types:
+        return reader
+    schema = pa.schema(
+        [(f.name, pa.time64("us") if f.type == nanoseconds else f.type) for f in reader.schema]
+    )
+    return pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in reader))
+
+
 def _pandas_type(kind: Any) -> Any:
     """The pandas type of an Arrow type; None for what pandas itself would choose."""
     import pandas as pd

@@ -24,7 +24,7 @@ from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.sql import identifier
 from prefect_etl.core.transformation import TransformationSpec
 from prefect_etl.errors import ConfigError, DataError, EtlError, SourceChangedError, SourceReadError
-from prefect_etl.pipeline.transform.frames import frame_kind, to_frame
+from prefect_etl.pipeline.transform.frames import frame_kind, in_microseconds, to_frame
 from prefect_etl.pipeline.transform.names import Names
 from prefect_etl.pipeline.transform.prepared import Dependency, Prepared
 from prefect_etl.pipeline.transform.source import digest, function_digest, module_files
@@ -198,7 +198,7 @@ def _called(
     arguments = arguments_for(function, reference, frames, prepared.spec.parameters)
     result.take(function(**arguments))
     try:
-        return ArrowRows(result.reader(()))
+        return ArrowRows(in_microseconds(result.reader(())))
     except SourceReadError as error:  # it gave no row and no column
         if known is None:
             raise DataError(
