@@ -16,6 +16,7 @@ from prefect_etl.connectors import duckdb_ledger as ledger
 from prefect_etl.connectors import duckdb_write as write
 from prefect_etl.connectors.base import ConnectionConfig, Connector
 from prefect_etl.connectors.duckdb_source import DuckDBDataset, DuckDBSource
+from prefect_etl.connectors.duckdb_transform import DuckDBTransforms
 from prefect_etl.core.accounting import Accounting, total
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
@@ -73,6 +74,11 @@ class DuckDBDestination:
     def __init__(self, connection: DuckDBConnection, session: Session) -> None:
         self.path = connection.path
         self._session = session
+
+    @property
+    def tables(self) -> DuckDBTransforms:
+        """Where transformations run: in the file itself."""
+        return DuckDBTransforms(self.path, self._session)
 
     def state(self, dataset: DatasetSpec) -> LedgerState:
         """What the ledger knows of the dataset's table."""

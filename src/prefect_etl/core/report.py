@@ -11,6 +11,7 @@ from typing import Any, Literal
 from prefect_etl.core.accounting import Accounting, total
 
 DatasetStatus = Literal["loaded", "replayed", "unchanged", "failed", "skipped"]
+TransformationStatus = Literal["built", "unchanged", "failed", "skipped"]
 RunStatus = Literal["running", "completed", "failed", "interrupted"]
 
 
@@ -83,7 +84,7 @@ class TransformationReport:
     name: str
     table: str
     kind: str
-    status: Literal["built", "unchanged", "failed", "skipped"]
+    status: TransformationStatus
     reason: str = ""
     hint: str = ""
     rows: int | None = None

@@ -8,15 +8,18 @@ from prefect.runtime import flow_run
 
 from prefect_etl.core.manifest import Manifest
 from prefect_etl.core.plan import DatasetPlan
-from prefect_etl.core.report import DatasetReport, RunReport
+from prefect_etl.core.report import DatasetReport, RunReport, TransformationReport
 from prefect_etl.core.unit import Batch
 from prefect_etl.errors import RunFailedError
 from prefect_etl.flows.raw_data import extract_raw
+from prefect_etl.flows.transformations import transform
 from prefect_etl.orchestration.active import ActiveRun, open_run
 from prefect_etl.orchestration.decorators import flow
 from prefect_etl.orchestration.publishing import publish_report
 from prefect_etl.pipeline.extract import Extracted
 from prefect_etl.pipeline.run import Steps, finish, logged, plan_run, run_dataset
+from prefect_etl.pipeline.transform import Prepared
+from prefect_etl.pipeline.transformations import run_transformations
 from prefect_etl.tasks.extraction import extract
 from prefect_etl.tasks.loading import load
 
@@ -48,7 +51,8 @@ async def etl(
         reports = await asyncio.gather(
             *(_load(pipeline, run, dataset, extracted) for dataset in plan.datasets)
         )
-        report = await asyncio.to_thread(finish, run.workspace, begun, reports)
+        built = await _transform(pipeline, run, reports, full_refresh)
+        report = await asyncio.to_thread(finish, run.workspace, begun, reports, built)
         report = await publish_report(run.workspace, report, str(flow_run.id))
         if report.failures:
             names = ", ".join(report.failures)
@@ -68,6 +72,23 @@ async def _load(
     return await asyncio.to_thread(
         run_dataset, run.workspace, plan, task_steps(pipeline, run), found
     )
+
+
+async def _transform(
+    pipeline: str, run: ActiveRun, datasets: list[DatasetReport], full_refresh: bool
+) -> list[TransformationReport]:
+    plans = run.plan.transformations if run.plan else ()
+    failed = [report.dataset for report in datasets if report.status == "failed"]
+    if any(plan.action == "run" for plan in plans):
+        return await transform(
+            pipeline, full_refresh=full_refresh, run_id=run.workspace.run_id, failed=failed
+        )
+    return run_transformations(run.workspace, plans, failed, not_needed)
+
+
+def not_needed(prepared: Prepared) -> TransformationReport:
+    """Stands where nothing is planned to be built."""
+    raise AssertionError(f"{prepared.name} was not planned")
 
 
 def task_steps(pipeline: str, run: ActiveRun) -> Steps:

@@ -96,7 +96,6 @@ def plan_dataset(workspace: Workspace, name: str, *, refresh: bool = False) -> D
     try:
         if not refresh:
             _assert_present(spec, state)
-            _remember_last_load(workspace, spec, state, zone)
             if lost := loads_to_replay(name, state, zone.records()):
                 return DatasetPlan(name, table, "replay", (_replay_reason(state, lost),), state)
         return _plan_units(workspace.source(sourced), spec, state, zone, refresh=refresh)
@@ -191,15 +190,6 @@ def _assert_present(spec: DatasetSpec, state: LedgerState) -> None:
             "and the table is gone",
             hint=f"Load it anew: prefect-etl run --full-refresh --only {spec.name}",
         )
-
-
-def _remember_last_load(
-    workspace: Workspace, spec: DatasetSpec, state: LedgerState, zone: DatasetZone
-) -> None:
-    if state.version and not zone.has_record(state.version, state.lineage):
-        record = workspace.destination.last_load(spec)
-        if record is not None:
-            zone.record(record)
 
 
 def loads_to_replay(

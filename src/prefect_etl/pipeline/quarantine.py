@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from prefect_etl.core.manifest import LoadRecord
 from prefect_etl.core.report import RuleCount
 from prefect_etl.core.rows import ROW_NUMBER, UNIT_ID
 from prefect_etl.core.sql import literal
@@ -24,6 +25,7 @@ from prefect_etl.storage.durable import (
     replace_file,
     storage_errors,
     sync_file,
+    temporary_for,
 )
 
 
@@ -89,7 +91,7 @@ class Quarantine:
         import duckdb
 
         path = Path(entry.path)
-        temporary = path.with_name(f".{path.name}.tmp")
+        temporary = temporary_for(path, entry.run_id)
         origins = [o for o in origins if checked.counts[o.unit_id].quarantined]
         with storage_errors("the quarantine"):
             make_folder(path.parent)
@@ -102,25 +104,40 @@ class Quarantine:
                 raise storage_error(error, "the quarantine") from error
             sync_file(temporary)
             publish(temporary, path)
-            self.settle(entry)
+            self._describe(entry, entry.run_id)
 
-    def settle(self, entry: QuarantineEntry) -> None:
-        """Write what is known of a file of rows, in place of what was."""
+    def settle(self, dataset: str, load: LoadRecord, run_id: str) -> None:
+        """Note of the rows that a load put aside, if it did, that it was published.
+
+        Args:
+            dataset: The dataset.
+            load: The load.
+            run_id: The run that notes it; not the one that loaded, if that died too soon.
+        """
+        path = self.path(dataset, load.run_id, load.version).with_suffix(".json")
+        if path.is_file():
+            self._describe(replace(_entry(path), loaded=True), run_id)
+
+    def _describe(self, entry: QuarantineEntry, run_id: str) -> None:
         with storage_errors("the quarantine"):
-            replace_file(Path(entry.path).with_suffix(".json"), json.dumps(asdict(entry)))
+            replace_file(Path(entry.path).with_suffix(".json"), json.dumps(asdict(entry)), run_id)
 
     def entries(self, dataset: str | None = None) -> list[QuarantineEntry]:
         """All files of rows, newest load last."""
         found = []
         for path in sorted(self.folder.glob("*/[0-9]*.json")):
-            data = json.loads(path.read_text(encoding="utf-8"))
-            rules = tuple(RuleCount(**rule) for rule in data.pop("rules"))
-            # The file may have been moved with its folder since.
-            data["path"] = str(path.with_suffix(".parquet"))
-            entry = QuarantineEntry(**data, rules=rules)
+            entry = _entry(path)
             if dataset in (None, entry.dataset):
                 found.append(entry)
         return found
+
+
+def _entry(path: Path) -> QuarantineEntry:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    rules = tuple(RuleCount(**rule) for rule in data.pop("rules"))
+    # The file may have been moved with its folder since.
+    data["path"] = str(path.with_suffix(".parquet"))
+    return QuarantineEntry(**data, rules=rules)
 
 
 def _rows(prepared: Prepared, checked: Checked, origins: Sequence[Origin], run_id: str) -> str:

@@ -13,14 +13,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from prefect_etl.core.manifest import Manifest
+from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.core.plan import DatasetPlan, RunPlan
 from prefect_etl.core.report import DatasetReport, RunReport, TransformationReport
 from prefect_etl.core.unit import Batch
-from prefect_etl.errors import EtlError, RunFailedError, VersionConflict
+from prefect_etl.errors import ConfigError, EtlError, RunFailedError, VersionConflict
 from prefect_etl.pipeline.extract import ExtractBatch, Extracted, extract_batch, extract_dataset
 from prefect_etl.pipeline.load import load_dataset, replay_loads
 from prefect_etl.pipeline.planner import plan_dataset, table_name
 from prefect_etl.pipeline.progress import Progress, Silent
+from prefect_etl.pipeline.transform import Prepared
+from prefect_etl.pipeline.transformations import (
+    build_transformation,
+    look_at_transformations,
+    run_transformations,
+)
 from prefect_etl.pipeline.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -73,9 +80,24 @@ def plan_run(workspace: Workspace, only: Collection[str] = (), *, refresh: bool 
         BusyError: The destination cannot be read now.
     """
     names = [sourced.spec.name for sourced in workspace.spec.datasets]
-    chosen = [name for name in names if not only or name in only]
-    plans = tuple(plan_dataset(workspace, name, refresh=refresh) for name in chosen)
-    return RunPlan(workspace.spec.name, plans)
+    _assert_known(workspace, only, names)
+    plans = tuple(
+        plan_dataset(workspace, name, refresh=refresh) for name in names if not only or name in only
+    )
+    changing = {plan.dataset for plan in plans if plan.action in ("load", "replay")}
+    transformations = look_at_transformations(workspace).plan(only, changing, refresh=refresh)
+    return RunPlan(workspace.spec.name, plans, transformations)
+
+
+def _assert_known(workspace: Workspace, only: Collection[str], names: Sequence[str]) -> None:
+    known = [*names, *(part.name for part in workspace.spec.transformations)]
+    for name in only:
+        if name not in known:
+            raise ConfigError(
+                f"pipeline {workspace.spec.name} has no dataset or transformation {name}"
+                f"{did_you_mean(name, known)}",
+                hint=f"It has: {', '.join(known)}.",
+            )
 
 
 def run_dataset(
@@ -214,8 +236,15 @@ def run_pipeline(
         ConfigError: A name is unknown.
         BusyError: The destination cannot be read now.
     """
-    steps = plain_steps(workspace, progress or Silent())
+    shown = progress or Silent()
+    steps = plain_steps(workspace, shown)
     with logged(workspace) as begun:
         plan = plan_run(workspace, only, refresh=refresh)
         reports = [run_dataset(workspace, dataset, steps) for dataset in plan.datasets]
-        return finish(workspace, begun, reports)
+
+        def build_one(part: Prepared) -> TransformationReport:
+            return build_transformation(workspace, part, shown, refresh=refresh)
+
+        broken = [report.dataset for report in reports if report.status == "failed"]
+        built = run_transformations(workspace, plan.transformations, broken, build_one)
+        return finish(workspace, begun, reports, built)

@@ -17,6 +17,7 @@ from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import ConfigError
 from prefect_etl.pipeline.spec import PipelineSpec, SourcedDataset
 from prefect_etl.storage.lease import Lease
+from prefect_etl.storage.leftovers import remove_leftovers
 from prefect_etl.storage.raw_zone import RawZone
 from prefect_etl.storage.run_log import RunLog
 
@@ -141,6 +142,7 @@ def open_workspace(
     """
     workspace = Workspace(spec, options or Options(), run_id or new_run_id())
     with Lease(workspace.raw.leases, workspace.run_id):
+        remove_leftovers(workspace.folder, workspace.raw.leases)
         try:
             yield workspace
         finally:
