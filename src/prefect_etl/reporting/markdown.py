@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from prefect_etl.core.report import DatasetReport, RunReport, TransformationReport
-from prefect_etl.reporting.numbers import count, counted, moment, rate, seconds
+from prefect_etl.reporting.numbers import count, counted, moment, rate
 from prefect_etl.reporting.words import (
     FATES,
     equation,
@@ -20,7 +20,8 @@ from prefect_etl.reporting.words import (
 Row = dict[str, str | int | float | None]
 # What Markdown or HTML would take for markup; a backslash before ASCII punctuation is literal
 # (https://spec.commonmark.org/0.31.2/#backslash-escapes).
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$:-])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#!|~&$])")
+_ADDRESS = re.compile(r"https?://[^\s<>]+")
 _DATASET_COLUMNS = ("Dataset", "Status", "Rows read", "Loaded", "Quarantined", "Seconds", "Rows/s")
 _BUILT_COLUMNS = ("Transformation", "Status", "Rows", "Checks passed", "Seconds")
 
@@ -73,8 +74,8 @@ def report_markdown(report: RunReport) -> str:
     lines = [f"# {_escaped(headline(report))}", ""]
     lines += [f"Run `{report.run_id}`, {moment(report.started)}.", ""]
     for problem in problems(report):
-        hint = f" {_escaped(problem.hint)}" if problem.hint else ""
-        lines.append(f"- **{_escaped(problem.name)}** failed: {_escaped(problem.message)}{hint}")
+        lines.append(f"- **{_escaped(problem.name)}** failed: {_escaped(problem.message)}")
+        lines += [f"  - {_escaped(problem.hint)}"] if problem.hint else []
     if report.datasets and not report.idle:
         rows = [_dataset_cells(dataset) for dataset in report.datasets]
         lines += ["", *_table(_DATASET_COLUMNS, rows, numbers=5)]
@@ -83,12 +84,16 @@ def report_markdown(report: RunReport) -> str:
         lines += ["", *_table(_BUILT_COLUMNS, rows, numbers=3)]
     lines += ["", *_notes(report), ""]
     places = {"warehouse": report.destination} | dict(report.links)
-    lines += [f"- {_escaped(name)}: {_escaped(place)}" for name, place in places.items()]
+    lines += [f"- {_escaped(name)}: {_place(place)}" for name, place in places.items()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 
 
 def _escaped(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(printable(text).split()))
+
+
+def _place(address: str) -> str:
+    return f"<{address}>" if _ADDRESS.fullmatch(address) else _escaped(address)
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> list[str]:
@@ -109,7 +114,7 @@ def _transformation_cells(part: TransformationReport) -> list[str]:
     passed = sum(check.passed for check in part.checks)
     checks = f"{passed} of {len(part.checks)}" if part.checks else ""
     rows = "" if part.rows is None else count(part.rows)
-    took = seconds(part.seconds) if part.seconds else ""
+    took = f"{part.seconds:.2f}" if part.seconds else ""
     return [_escaped(part.name), part.status, rows, checks, took]
 
 
