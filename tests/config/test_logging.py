@@ -8,6 +8,7 @@ import pytest
 
 from prefect_etl.config.logging_config import configure_logging, current_run_id, run_scope
 from prefect_etl.config.secrets import register_secret
+from prefect_etl.errors import ConfigError
 
 log = logging.getLogger("prefect_etl.pipeline")
 
@@ -126,3 +127,25 @@ def test_prefects_loggers_join_whether_it_is_imported_before_or_after(order, tmp
         ("from us", "r1"),
     ]
     assert done.stdout == ""
+
+
+def test_an_error_of_ours_is_logged_without_traceback_but_for_debug(capsys):
+    for level in ("INFO", "DEBUG"):
+        configure_logging(level)
+        try:
+            raise ConfigError("bad key", hint="Mend it.")  # noqa: TRY301
+        except ConfigError as error:
+            log.exception("failed: %s", error.message)
+        assert ("Traceback" in capsys.readouterr().err) is (level == "DEBUG")
+
+
+def test_how_prefects_runs_end_is_left_to_the_caller_who_tells_it(capsys):
+    configure_logging("INFO", outcomes=False)
+    runs = logging.getLogger("prefect.flow_runs")
+    runs.error("Finished in state Failed()")
+    try:
+        raise ConfigError("bad key")  # noqa: TRY301
+    except ConfigError as error:
+        runs.exception("Encountered exception during execution: %r", error)
+    runs.warning("the user's own line")
+    assert [line.rpartition(": ")[2] for line in lines(capsys)] == ["the user's own line"]

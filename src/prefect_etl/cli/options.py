@@ -39,7 +39,9 @@ def prepare(path: Path, *, verbose: bool = False) -> Settings:
 
     settings = load_settings(path.parent)
     level = "INFO" if verbose and settings.log_level != "DEBUG" else settings.log_level
-    configure_logging(level, settings.log_format)
+    # People read the report that the command prints; programs read the lines.
+    outcomes = settings.log_format == "json" or level in {"DEBUG", "INFO"}
+    configure_logging(level, settings.log_format, outcomes=outcomes)
     return settings
 
 

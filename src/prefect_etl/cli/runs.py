@@ -50,7 +50,7 @@ def plan(
     return FAILED if any(part.action == "blocked" for part in found.datasets) else 0
 
 
-def run(  # noqa: PLR0913 - the options of the command
+def run(
     pipeline: PipelineFile = DEFAULT_PIPELINE,
     *,
     only: Only = None,
@@ -89,7 +89,7 @@ def history(
     as_json: AsJson = False,
 ) -> int:
     """List runs, newest first."""
-    reports = open_pipeline(pipeline).history()[:limit]
+    reports = open_pipeline(pipeline).history(limit)
     if as_json:
         print_json([report.as_dict() for report in reports])
     else:

@@ -20,11 +20,18 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 from prefect_etl.config.secrets import redact
+from prefect_etl.errors import EtlError
 
 LogFormat = Literal["console", "json"]
 
 _CONSOLE = "%(asctime)s %(levelname)-7s%(run)s %(name)s%(where)s: %(message)s"
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "run", "where"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
+    *("message", "asctime", "run", "where"),
+    "send_to_api",  # Prefect's note to its own handler
+}
+_RUN_LOGGERS = frozenset({"prefect.flow_runs", "prefect.task_runs"})
+# What prefect.flow_engine and prefect.task_engine say when a run is over.
+_ENDINGS = ("Finished in state ", "Crash detected! ")
 
 # A worker thread starts with an empty context; it falls back on the run of its process.
 _run_id: ContextVar[str] = ContextVar("prefect_etl_run_id", default="")
@@ -35,6 +42,8 @@ def configure_logging(
     level: str = "WARNING",
     format: LogFormat = "console",  # noqa: A002 - what it is called everywhere else
     run_id: str | None = None,
+    *,
+    outcomes: bool = True,
 ) -> None:
     """Send this process's log to stderr in one format; may be called again with other values.
 
@@ -42,14 +51,19 @@ def configure_logging(
         level: The least level that is printed: DEBUG, INFO, WARNING or ERROR.
         format: ``console`` for people, ``json`` for programs: one object a line.
         run_id: The run that all lines belong to, unless :func:`run_scope` says otherwise.
+        outcomes: Print how Prefect's flow and task runs end; False where the caller tells it, as
+            the command line does with its report.
     """
     global _process_run_id  # noqa: PLW0603 - one log for the process
     if run_id is not None:
         _process_run_id = run_id
     handler = StderrHandler()
     handler.setLevel(level)
-    handler.setFormatter(JsonFormatter() if format == "json" else ConsoleFormatter())
+    console = ConsoleFormatter(traces=level == "DEBUG")
+    handler.setFormatter(JsonFormatter() if format == "json" else console)
     handler.addFilter(_add_run_id)
+    if not outcomes:
+        handler.addFilter(_is_no_outcome)
     root = logging.getLogger()
     for old in [*root.handlers]:
         if isinstance(old, StderrHandler) or _is_prefects(old):
@@ -98,10 +112,15 @@ class StderrHandler(logging.StreamHandler[TextIO]):
 
 
 class ConsoleFormatter(logging.Formatter):
-    """One short line, local time to the second: time, level, run, logger, message."""
+    """One short line, local time to the second: time, level, run, logger, message.
 
-    def __init__(self) -> None:
+    Args:
+        traces: Whether our own errors, which say what to do, are shown with their traceback, too.
+    """
+
+    def __init__(self, *, traces: bool = False) -> None:
         super().__init__(_CONSOLE, "%H:%M:%S")
+        self._traces = traces
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, and a traceback below it; no secrets."""
@@ -109,6 +128,9 @@ class ConsoleFormatter(logging.Formatter):
         record.run = f" [{run}]" if run else ""
         name = getattr(record, "task_run_name", None) or getattr(record, "flow_run_name", None)
         record.where = f" {name}" if name else ""
+        if _is_expected(record) and not self._traces:
+            # Its message and hint are made for people; where in our code it was raised is not.
+            record = logging.makeLogRecord({**vars(record), "exc_info": None, "exc_text": None})
         return redact(super().format(record))
 
 
@@ -141,6 +163,16 @@ def _is_plain(value: object) -> bool:
 def _add_run_id(record: logging.LogRecord) -> bool:
     record.run_id = getattr(record, "run_id", None) or current_run_id()
     return True
+
+
+def _is_no_outcome(record: logging.LogRecord) -> bool:
+    if record.name not in _RUN_LOGGERS:
+        return True
+    return not (_is_expected(record) or record.getMessage().startswith(_ENDINGS))
+
+
+def _is_expected(record: logging.LogRecord) -> bool:
+    return record.exc_info is not None and isinstance(record.exc_info[1], EtlError)
 
 
 def _is_prefects(handler: logging.Handler) -> bool:
