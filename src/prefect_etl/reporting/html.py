@@ -18,7 +18,7 @@ from prefect_etl.reporting.html_sections import (
 )
 from prefect_etl.reporting.markup import Child, Html, link, tag
 from prefect_etl.reporting.numbers import count, counted, moment, rate, seconds, size
-from prefect_etl.reporting.words import headline, problems, published, total_counts
+from prefect_etl.reporting.words import headline, places, problems, published, total_counts
 
 
 def report_html(report: RunReport, history: Sequence[RunReport] = ()) -> str:
@@ -119,10 +119,13 @@ def _problems(report: RunReport) -> Html | None:
 
 
 def _places(report: RunReport) -> Html:
-    places: list[Child] = [tag("dt", "warehouse"), tag("dd", tag("code", report.destination))]
+    shown: list[Child] = [
+        tag("dt", "warehouse"),
+        tag("dd", tag("code", places(report)["warehouse"])),
+    ]
     for name, address in report.links.items():
-        places += [tag("dt", name), tag("dd", tag("code", link(address, address)))]
-    return tag("section", tag("h2", "Places"), tag("dl", places, class_="panel places"))
+        shown += [tag("dt", name), tag("dd", tag("code", link(address, address)))]
+    return tag("section", tag("h2", "Places"), tag("dl", shown, class_="panel places"))
 
 
 def _footer() -> Html:

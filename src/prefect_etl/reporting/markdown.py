@@ -11,6 +11,7 @@ from prefect_etl.reporting.words import (
     FATES,
     equation,
     headline,
+    places,
     printable,
     problems,
     published,
@@ -83,8 +84,7 @@ def report_markdown(report: RunReport) -> str:
         rows = [_transformation_cells(part) for part in report.transformations]
         lines += ["", *_table(_BUILT_COLUMNS, rows, numbers=3)]
     lines += ["", *_notes(report), ""]
-    places = {"warehouse": report.destination} | dict(report.links)
-    lines += [f"- {_escaped(name)}: {_place(place)}" for name, place in places.items()]
+    lines += [f"- {_escaped(name)}: {_place(place)}" for name, place in places(report).items()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 
 

@@ -13,6 +13,7 @@ from prefect_etl.reporting.words import (
     FATES,
     equation,
     headline,
+    places,
     printable,
     problems,
     published,
@@ -171,9 +172,9 @@ def _dataset_notes(dataset: DatasetReport) -> Iterator[tuple[str, str]]:
 
 
 def _links(report: RunReport, console: Console) -> None:
-    places = {"warehouse": report.destination} | dict(report.links)
-    width = min(max(map(len, places)), 16)
-    for name, address in places.items():
+    found = places(report)
+    width = min(max(map(len, found)), 16)
+    for name, address in found.items():
         _say(console, f"  {name:<{width}}  {address}")
 
 

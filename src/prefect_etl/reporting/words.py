@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from unicodedata import category
@@ -22,6 +23,7 @@ PARTS = (
 )
 FATES = {"quarantine": "put aside", "warn": "loaded all the same", "fail": "refused the load"}
 _HARMLESS = "\n\t"
+_LOCAL_FILE = re.compile(r"^[a-z][a-z0-9+]*:///(?=/)")
 # Control characters would reach the terminal; direction marks make text look like other text.
 _UNPRINTABLE = ("Cc", "Cf", "Cs")
 _JOINERS = "\u200c\u200d\u00ad"
@@ -97,6 +99,19 @@ def problems(report: RunReport) -> Iterator[Problem]:
 def published(dataset: DatasetReport) -> bool:
     """Whether the run changed the dataset's table."""
     return dataset.status in ("loaded", "replayed")
+
+
+def places(report: RunReport) -> dict[str, str]:
+    """Where to look further: the warehouse, and the report's links.
+
+    A local file is named by its path, which other programs understand.
+
+    Example:
+        >>> from datetime import datetime
+        >>> places(RunReport("r", "p", "duckdb:////a/w.duckdb", "completed", datetime.now()))
+        {'warehouse': '/a/w.duckdb'}
+    """
+    return {"warehouse": _LOCAL_FILE.sub("", report.destination), **report.links}
 
 
 def rows_read(dataset: DatasetReport) -> int | None:
