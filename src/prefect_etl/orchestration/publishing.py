@@ -34,7 +34,8 @@ async def publish_report(workspace: Workspace, report: RunReport, flow_run_id: s
 def _write(workspace: Workspace, report: RunReport) -> None:
     history = [r for r in workspace.log.latest(_EARLIER_RUNS) if r.run_id != report.run_id]
     with storage_errors("the report"):
-        replace_file(workspace.reports / f"{report.run_id}.html", report_html(report, history))
+        path = workspace.reports / f"{report.run_id}.html"
+        replace_file(path, report_html(report, history), report.run_id)
     workspace.log.write(report)
 
 

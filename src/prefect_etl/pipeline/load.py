@@ -92,6 +92,28 @@ def replay_loads(workspace: Workspace, plan: DatasetPlan) -> DatasetReport:
     return replace(report, reason=reason, seconds=seconds, load_seconds=seconds)
 
 
+def settle_last_load(workspace: Workspace, plan: DatasetPlan) -> None:
+    """Do what follows a commit, where the run that committed died before it had."""
+    state, spec = plan.state, workspace.dataset(plan.dataset).spec
+    zone = workspace.raw.dataset(plan.dataset)
+    if not state.version:
+        return
+    if not zone.has_record(state.version, state.lineage):
+        record = workspace.destination.last_load(spec)
+        if record is not None:
+            _settle(workspace, plan.dataset, record)
+    elif plan.action == "skip":  # a load sweeps when it is done
+        zone.sweep(state.version, state.lineage, workspace.options.raw_retention_days)
+
+
+def _settle(workspace: Workspace, dataset: str, record: LoadRecord) -> None:
+    """All that follows a commit; the record comes last but one, as the sign that it was done."""
+    zone = workspace.raw.dataset(dataset)
+    Quarantine(workspace.quarantine).settle(dataset, record, workspace.run_id)
+    zone.record(record)
+    zone.sweep(record.version, record.lineage, workspace.options.raw_retention_days)
+
+
 @dataclass(frozen=True, slots=True)
 class _Loading:
     """One load of one dataset, step by step."""
@@ -128,7 +150,15 @@ class _Loading:
             replays=self.replays,
         )
         result = self.workspace.destination.commit(load)
-        self._settle(load, result, entry)
+        record = LoadRecord(
+            version=result.version,
+            lineage=result.lineage,
+            batches=load.batches,
+            run_id=load.run_id,
+            refresh=load.refresh,
+            committed_ns=time.time_ns(),
+        )
+        _settle(self.workspace, self.spec.name, record)
         return self._report(load, result, checked, entry)
 
     def _number(self, manifests: Sequence[Manifest]) -> _Numbered:
@@ -167,23 +197,6 @@ class _Loading:
         origins = numbered.origins()
         quarantine.write(self.workspace.session, entry, prepared, checked, origins)
         return entry
-
-    def _settle(self, load: Load, result: LoadResult, entry: QuarantineEntry | None) -> None:
-        """All that follows a commit; a run that dies here loses nothing by it."""
-        zone = self.workspace.raw.dataset(self.spec.name)
-        zone.record(
-            LoadRecord(
-                version=result.version,
-                lineage=result.lineage,
-                batches=load.batches,
-                run_id=load.run_id,
-                refresh=load.refresh,
-                committed_ns=time.time_ns(),
-            )
-        )
-        if entry is not None:
-            Quarantine(self.workspace.quarantine).settle(replace(entry, loaded=True))
-        zone.sweep(result.version, result.lineage, self.workspace.options.raw_retention_days)
 
     def _report(
         self, load: Load, result: LoadResult, checked: Checked, entry: QuarantineEntry | None

@@ -19,7 +19,7 @@ from prefect_etl.core.report import DatasetReport, RunReport, TransformationRepo
 from prefect_etl.core.unit import Batch
 from prefect_etl.errors import ConfigError, EtlError, RunFailedError, VersionConflict
 from prefect_etl.pipeline.extract import ExtractBatch, Extracted, extract_batch, extract_dataset
-from prefect_etl.pipeline.load import load_dataset, replay_loads
+from prefect_etl.pipeline.load import load_dataset, replay_loads, settle_last_load
 from prefect_etl.pipeline.planner import plan_dataset, table_name
 from prefect_etl.pipeline.progress import Progress, Silent
 from prefect_etl.pipeline.transform import Prepared
@@ -134,6 +134,8 @@ def _attempt(
     spec = workspace.dataset(plan.dataset).spec
     reason = "; ".join(plan.reasons)
     base = DatasetReport(plan.dataset, plan.table, "unchanged", reason, write=spec.write)
+    if plan.action in ("skip", "load"):
+        settle_last_load(workspace, plan)
     match plan.action:
         case "skip":
             return replace(base, version=plan.state.version)

@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
+from uuid import uuid4
 
 from prefect_etl.errors import StorageError
 
 _FULL = {ENOSPC, EDQUOT}
+TEMPORARY = ".tmp"
+_RANDOM = 8
 
 
 @contextmanager
@@ -71,12 +74,37 @@ def write_file(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file so that readers see the old content or the new, durably."""
+def temporary_for(path: Path, run_id: str) -> Path:
+    """A name beside a file for its next content; when the run is dead, anybody may remove it.
+
+    Example:
+        >>> run_of_temporary(temporary_for(Path("runs/r1.json"), "r1"))
+        'r1'
+    """
+    return path.with_name(f".{uuid4().hex[:_RANDOM]}-{run_id}{TEMPORARY}")
+
+
+def run_of_temporary(path: Path) -> str:
+    """The run that made a temporary name."""
+    return path.name[_RANDOM + 2 :].removesuffix(TEMPORARY)
+
+
+def replace_file(path: Path, text: str, run_id: str) -> None:
+    """Write a file so that readers see the old content or the new, durably.
+
+    Args:
+        path: The file.
+        text: Its new content.
+        run_id: The run that writes, whose lease is held.
+    """
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    write_file(temporary, text)
-    publish(temporary, path)
+    temporary = temporary_for(path, run_id)
+    try:
+        write_file(temporary, text)
+        publish(temporary, path)
+    except BaseException:  # also Ctrl-C: nobody would sweep it while this run lives
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def publish(temporary: Path, final: Path) -> None:

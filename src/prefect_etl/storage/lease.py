@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,11 +27,12 @@ class Lease:
     """
 
     def __init__(self, folder: Path, run_id: str) -> None:
+        self._path = folder / f"{run_id}.lock"
+        self._descriptor: int | None = None
         with storage_errors("the lease of the run"):
             make_folder(folder)
-            self._path = folder / f"{run_id}.lock"
-            self._descriptor: int | None = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            while self._descriptor is None:
+                self._descriptor = _locked(self._path)
 
     def release(self) -> None:
         """Give it up; safe to call twice."""
@@ -49,6 +51,20 @@ class Lease:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def _locked(path: Path) -> int | None:
+    """A descriptor that holds the lock; None where the file was just taken for a dead run's."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    # Waits: whoever asks whether the run is alive holds the lock for an instant.
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            return descriptor
+    except FileNotFoundError:
+        pass
+    os.close(descriptor)
+    return None
 
 
 def is_alive(folder: Path, run_id: str) -> bool:
@@ -70,5 +86,11 @@ def is_alive(folder: Path, run_id: str) -> bool:
 def remove_dead(folder: Path) -> None:
     """Remove the lock files of runs whose process is gone."""
     for path in folder.glob("*.lock"):
-        if not is_alive(folder, path.stem):
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, BlockingIOError):
+            descriptor = os.open(path, os.O_RDWR)
+            try:
+                # Held while it is removed, so that a run which begins just now sees that it was.
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(descriptor)

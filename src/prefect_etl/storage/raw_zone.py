@@ -8,7 +8,8 @@
     <root>/leases/<run id>.lock                          runs that are alive
 
 A batch id begins with the ledger version that it extends, then names its run. A batch is written
-to ``.new-…``, made durable, and renamed; what still has such a name when its run is dead is swept.
+to ``.new-…``, made durable, and renamed; see :mod:`prefect_etl.storage.leftovers` for what still
+has such a name when its run is dead.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ from prefect_etl.storage.durable import (
     sync_folder,
     write_file,
 )
-from prefect_etl.storage.lease import is_alive, remove_dead
+from prefect_etl.storage.lease import is_alive
 from prefect_etl.storage.parquet import write_parquet
 
 _DATA, _MANIFEST = "data.parquet", "manifest.json"
-_NEW, _GONE = ".new-", ".gone-"
+NEW, GONE = ".new-", ".gone-"
 
 
 class RawZone:
@@ -145,7 +146,7 @@ class DatasetZone:
         """
         started = time.time_ns()
         batch_id = f"{_prefix(extends)}{self._zone.run_id}-{uuid4().hex[:8]}"
-        new = self._batches / f"{_NEW}{batch_id}"
+        new = self._batches / f"{NEW}{batch_id}"
         with storage_errors(f"the raw zone of {self.dataset}"):
             make_folder(self._batches)
             new.mkdir()
@@ -174,11 +175,11 @@ class DatasetZone:
     def keep(self, manifest: Manifest) -> None:
         """Give a written batch its final name: from now on it counts."""
         with storage_errors(f"the raw zone of {self.dataset}"):
-            publish(self._batches / f"{_NEW}{manifest.batch_id}", self._batches / manifest.batch_id)
+            publish(self._batches / f"{NEW}{manifest.batch_id}", self._batches / manifest.batch_id)
 
     def drop(self, manifest: Manifest) -> None:
         """Remove a written batch that must not count."""
-        remove_folder(self._batches / f"{_NEW}{manifest.batch_id}")
+        remove_folder(self._batches / f"{NEW}{manifest.batch_id}")
 
     def records(self) -> list[LoadRecord]:
         """Records of loads, oldest first."""
@@ -215,13 +216,14 @@ class DatasetZone:
     def record(self, load: LoadRecord) -> None:
         """Record a load that was committed."""
         with storage_errors(f"the raw zone of {self.dataset}"):
-            replace_file(self._loads / f"{load.version:08d}.json", load.to_json())
+            path = self._loads / f"{load.version:08d}.json"
+            replace_file(path, load.to_json(), self._zone.run_id)
 
     def sweep(self, version: int, lineage: str | None, retention_days: float | None) -> None:
         """Remove what no run will need again.
 
-        That is: what dead runs left unfinished; batches that lost a race; loads of another lineage;
-        loads older than the retention, but never the last one.
+        That is: batches that lost a race; loads of another lineage; loads older than the retention,
+        but never the last one, nor those that the destination has still to be given again.
 
         Args:
             version: The ledger version now.
@@ -233,27 +235,21 @@ class DatasetZone:
         oldest = 0 if retention_days is None else time.time_ns() - int(retention_days * 86_400e9)
         kept: set[str] = set()
         for record in self.records():
-            last = record.version == version
-            if record.lineage == lineage and (last or record.committed_ns >= oldest):
+            needed = record.version >= version or record.committed_ns >= oldest
+            if record.lineage == lineage and needed:
                 kept.update(record.batches)
             else:
                 (self._loads / f"{record.version:08d}.json").unlink(missing_ok=True)
         for name in self._unneeded(kept, version):
             remove_folder(self._batches / name)
-        remove_dead(self._zone.leases)
 
     def _unneeded(self, kept: set[str], version: int) -> Iterable[str]:
-        for entry in list(os.scandir(self._batches)):
-            name = entry.name
-            if name.startswith(_GONE):
-                yield name
+        mine = self._zone.run_id
+        for name in self.batch_ids():
+            if name in kept or name >= _prefix(version):
                 continue
-            batch_id = name.removeprefix(_NEW)
-            mine = _run_of(batch_id) == self._zone.run_id
-            busy = not mine and is_alive(self._zone.leases, _run_of(batch_id))
-            unfinished = name != batch_id and not mine
-            late = name == batch_id and name not in kept and int(name[:8]) < version
-            if (unfinished or late) and not busy:
+            run_id = run_of_batch(name)
+            if run_id == mine or not is_alive(self._zone.leases, run_id):
                 yield name
 
 
@@ -261,5 +257,6 @@ def _prefix(version: int) -> str:
     return f"{version:08d}-"
 
 
-def _run_of(batch_id: str) -> str:
+def run_of_batch(batch_id: str) -> str:
+    """The run that wrote a batch."""
     return batch_id[9:-9]

@@ -30,7 +30,7 @@ class RunLog:
     def write(self, report: RunReport) -> None:
         """Write a run's report, in place of an earlier one of the same run."""
         with storage_errors("the run log"):
-            replace_file(self.folder / f"{report.run_id}.json", report.to_json())
+            replace_file(self.folder / f"{report.run_id}.json", report.to_json(), report.run_id)
 
     def read(self, run_id: str) -> RunReport:
         """A run's report.

@@ -1,0 +1,87 @@
+"""Runs pipelines in processes that can be killed: ``python child.py`` reads jobs, one a line.
+
+Each job runs in a process of its own, forked from this one, where everything is imported already;
+nothing is open here that a fork could share. A job may name the step at which its process dies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import duckdb  # noqa: F401 - imported before the fork, so that a job need not
+import pandas as pd  # noqa: F401
+import pyarrow as pa  # noqa: F401
+from steps import Step, watch
+
+from prefect_etl.connectors import duckdb as _  # noqa: F401
+from prefect_etl.connectors.files import source
+from prefect_etl.core.report import RunReport
+from prefect_etl.pipeline.run import run_pipeline
+from prefect_etl.pipeline.spec import load_pipeline
+from prefect_etl.pipeline.workspace import Options, open_workspace
+
+
+def run(root: Path, batch_bytes: int) -> RunReport:
+    """Run the pipeline of a folder in steps that always come in the same order."""
+    source.BATCH_BYTES = batch_bytes
+    options = Options(concurrency=1, threads=1, lock_timeout=10)
+    with open_workspace(load_pipeline(root / "pipeline.yaml"), options) as workspace:
+        return run_pipeline(workspace)
+
+
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    """Do a job, unless it dies; say what it did, and in which steps."""
+    steps: list[Step] = []
+    numbers = count(1)
+
+    def before(step: Step) -> None:
+        steps.append(step)
+        if next(numbers) == job.get("before"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def after(_: Step) -> None:
+        if len(steps) == job.get("after"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with watch(before, after):
+        report = run(Path(job["root"]), job["batch_bytes"])
+    return {
+        "status": report.status,
+        "failed": {d.dataset: d.reason for d in report.datasets if d.status == "failed"},
+        "steps": [asdict(step) for step in steps],
+    }
+
+
+def forked(job: dict[str, Any]) -> dict[str, Any]:
+    """Do a job in a process of its own; ``killed`` where that was killed."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            answer = work(job)
+        except BaseException:  # the answer says what it was
+            answer = {"status": "raised", "failed": {"": traceback.format_exc()}, "steps": []}
+        with os.fdopen(writing, "w") as out:
+            out.write(json.dumps(answer))
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as lines:
+        text = lines.read()
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return {"status": "killed", "failed": {}, "steps": []}
+    answered: dict[str, Any] = json.loads(text)
+    return answered
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(json.dumps(forked(json.loads(line))), flush=True)  # noqa: T201 - the answer

@@ -1,0 +1,100 @@
+"""SIGKILL at every write-side step of a run, then a restart: every row once, nothing left over."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from shop import INCREMENTS, arrive, leftovers, make, outcome
+
+from conftest import Runner
+
+# A kill before a step is a kill after the one before it, except where the step itself, though it
+# had its effect, had not returned yet.
+_ALSO_AFTER = {"commit", "replace"}
+
+
+@dataclass(frozen=True)
+class Start:
+    """The state in which a run that is to be killed begins, and what it must lead to."""
+
+    folder: Path
+    expected: dict[str, Any]
+    steps: list[dict[str, str]]
+
+    def kills(self) -> Iterator[dict[str, int]]:
+        for number, step in enumerate(self.steps, 1):
+            yield {"before": number}
+            if step["call"] in _ALSO_AFTER:
+                yield {"after": number}
+
+
+def _start(folder: Path, increment: int, runner: Runner) -> Start:
+    """A folder with the files of one increment that still have to be loaded."""
+    begun = folder / f"{increment}"
+    make(begun)
+    for files in INCREMENTS[:increment]:
+        arrive(begun, files)
+        assert runner.run(begun)["status"] == "completed"
+    arrive(begun, INCREMENTS[increment])
+    finished = folder / f"{increment}-unkilled"
+    shutil.copytree(begun, finished)
+    done = runner.run(finished)
+    assert done["status"] == "completed", done
+    return Start(begun, outcome(finished), done["steps"])
+
+
+def _faults(start: Start, kill: dict[str, int], runner: Runner, number: int) -> list[str]:
+    """Kill a run, restart it, and say what is wrong then."""
+    root = start.folder.with_name(f"{start.folder.name}-{number}")
+    shutil.copytree(start.folder, root)
+    try:
+        if (killed := runner.run(root, **kill))["status"] != "killed":
+            return [f"was not killed: {killed}"]
+        restarted = runner.run(root)
+        faults = [] if restarted["status"] == "completed" else [str(restarted["failed"])]
+        faults += leftovers(root)
+        found = outcome(root)
+        faults += [
+            f"{part} is {str(found[part])[:500]} instead of {str(wanted)[:500]}"
+            for part, wanted in start.expected.items()
+            if found[part] != wanted
+        ]
+        return faults
+    finally:
+        shutil.rmtree(root)
+
+
+@pytest.mark.parametrize("increment", range(len(INCREMENTS)))
+def test_a_run_killed_at_any_step_converges(increment, fast_folder, capsys):
+    with Runner() as one, Runner() as two, ThreadPoolExecutor(2) as pool:
+        free: SimpleQueue[Runner] = SimpleQueue()
+        start = _start(fast_folder, increment, one)
+        for runner in (one, two):
+            free.put(runner)
+        numbers = count()
+
+        def attempt(kill: dict[str, int]) -> list[str]:
+            runner = free.get()
+            try:
+                return _faults(start, kill, runner, next(numbers))
+            finally:
+                free.put(runner)
+
+        kills = list(start.kills())
+        found = list(zip(kills, pool.map(attempt, kills), strict=True))
+    wrong = [
+        f"killed {kill}, {start.steps[next(iter(kill.values())) - 1]}: {fault}"
+        for kill, faults in found
+        for fault in faults
+    ]
+    with capsys.disabled():
+        print(f"\nkilled at {len(kills)} points of {len(start.steps)} steps")
+    assert not wrong, f"{len(wrong)} faults:\n" + "\n".join(wrong[:20])
