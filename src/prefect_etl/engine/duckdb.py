@@ -56,6 +56,9 @@ class Session:
             # A table's rows have no order, so a load need not buffer for one; the raw zone asks
             # for the source's order itself.
             "preserve_insertion_order": False,
+            # SQL of users reads tables: no variables of the program, no code from the network.
+            "python_enable_replacements": False,
+            "autoinstall_known_extensions": False,
         }
         if spill is not None:
             # DuckDB makes the folder itself, on first use, but not its parents.

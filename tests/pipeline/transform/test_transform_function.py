@@ -299,3 +299,11 @@ def test_a_module_named_as_one_of_pythons_own_is_the_users(project):
     project.run(x={"python": "statistics:f"})
     assert project.rows("FROM x") == [(1,)]
     assert sys.modules["statistics"] is statistics
+
+
+def test_large_rows_spill_into_a_folder_that_is_made_and_left_empty(project):
+    project.write("many.py", "def f(): return ({'n': n, 's': 'x' * 1000} for n in range(50_000))")
+    (prepared,) = project.prepare(x={"python": "many:f"})
+    spill = project.root / "new" / "spill"
+    assert build(prepared, project.tables, "run", spill=spill).rows == 50_000
+    assert list(spill.iterdir()) == []

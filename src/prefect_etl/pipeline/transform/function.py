@@ -28,6 +28,7 @@ from prefect_etl.pipeline.transform.frames import frame_kind, in_microseconds, t
 from prefect_etl.pipeline.transform.names import Names
 from prefect_etl.pipeline.transform.prepared import Dependency, Prepared
 from prefect_etl.pipeline.transform.source import digest, function_digest, module_files
+from prefect_etl.storage.durable import make_folder, storage_errors
 
 if TYPE_CHECKING:
     from prefect_etl.connectors.python_result import Result
@@ -156,7 +157,11 @@ def staged_function(
     from prefect_etl.connectors.python_result import Result
 
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prefect_etl-", dir=spill))
+        with storage_errors(f"the folder {spill}"):
+            if spill is not None:
+                make_folder(spill)
+            temporary = tempfile.TemporaryDirectory(prefix="prefect_etl-", dir=spill)
+        folder = stack.enter_context(temporary)
         function = load_function(prepared.spec.python, prepared.root)
         _assert_planned(prepared)
         fetched = tables.fetch([read.table for read in prepared.reads])
@@ -212,8 +217,12 @@ def _called(
 @contextmanager
 def _translated(prepared: Prepared, errors: list[Exception]) -> Iterator[None]:
     """Turn what a user's function raises into ours; the original is the cause."""
+    import duckdb
+
     try:
         yield
+    except duckdb.InterruptException:
+        raise
     except EtlError as error:
         # While rows stream, the engine sees a copy in text of what went wrong.
         if errors:
