@@ -21,7 +21,7 @@ import pandas as pd  # noqa: F401
 import pyarrow as pa  # noqa: F401
 from steps import Step, watch
 
-from prefect_etl.connectors import duckdb as _  # noqa: F401
+import prefect_etl.connectors.duckdb  # noqa: F401
 from prefect_etl.connectors.files import source
 from prefect_etl.core.report import RunReport
 from prefect_etl.pipeline.run import run_pipeline
@@ -67,7 +67,7 @@ def forked(job: dict[str, Any]) -> dict[str, Any]:
     if child == 0:
         try:
             answer = work(job)
-        except BaseException:  # the answer says what it was
+        except BaseException:  # noqa: BLE001 - the answer says what it was
             answer = {"status": "raised", "failed": {"": traceback.format_exc()}, "steps": []}
         with os.fdopen(writing, "w") as out:
             out.write(json.dumps(answer))

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -20,6 +21,7 @@ _STATEMENT = re.compile(
 )
 _CALLS = ("fsync", "replace", "rename", "mkdir", "unlink", "remove", "rmdir", "link", "truncate")
 _TRANSACTION = ("begin", "commit")
+SEPARATOR = " -> "
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class Step:
 
     call: str
     subject: str
+
+    @property
+    def paths(self) -> list[Path]:
+        """What a system call is about; two where something gets another name."""
+        return [Path(part) for part in self.subject.split(SEPARATOR)]
 
     def __str__(self) -> str:
         return f"{self.call} {self.subject}"
@@ -77,7 +84,7 @@ def watch(before: Hook = _ignore, after: Hook = _ignore) -> Iterator[None]:
 
 
 def _said(args: tuple[Any, ...]) -> str:
-    return " ".join(_named(arg) for arg in args[:2])
+    return SEPARATOR.join(_named(arg) for arg in args[:2])
 
 
 def _named(value: Any) -> str:
@@ -86,7 +93,7 @@ def _named(value: Any) -> str:
         return os.fspath(value) if isinstance(value, str | os.PathLike) else str(value)
     for folder in ("/proc/self/fd", "/dev/fd"):
         try:
-            return os.readlink(f"{folder}/{value}")
+            return str(Path(f"{folder}/{value}").readlink())
         except OSError:
             continue
     return str(value)

@@ -96,5 +96,6 @@ def test_a_run_killed_at_any_step_converges(increment, fast_folder, capsys):
         for fault in faults
     ]
     with capsys.disabled():
-        print(f"\nkilled at {len(kills)} points of {len(start.steps)} steps")
+        told = f"killed at {len(kills)} points of {len(start.steps)} steps"
+        print(f"\n{told}")  # noqa: T201 - the figure is the point
     assert not wrong, f"{len(wrong)} faults:\n" + "\n".join(wrong[:20])

@@ -7,6 +7,7 @@ at all (https://duckdb.org/docs/stable/connect/concurrency).
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -124,6 +125,8 @@ class Session:
                 yield cursor
             finally:
                 self._detach(cursor, alias)
+        if not read_only:
+            _sync_names(path.parent)
 
     def _attach(
         self, cursor: duckdb.DuckDBPyConnection, attach: str, path: Path, wait: float
@@ -163,6 +166,15 @@ class Session:
         """Close the instance; statements that run are stopped."""
         self.interrupt()
         self._connection.close()
+
+
+def _sync_names(folder: Path) -> None:
+    """Make durable that a database file is there and its log is not, which DuckDB leaves undone."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def storage_error(error: Exception, what: str) -> EtlError:
