@@ -14,12 +14,11 @@ import gzip
 import io
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
 TEMPLATE = Path(__file__).parents[1] / "src" / "prefect_etl" / "templates" / "flights"
-Lines = list[bytes]
 
 # First and last day of each flights file: weeks, so that a glob has something to find.
 JANUARY = ((1, 7), (8, 14), (15, 21), (22, 28), (29, 31))
@@ -38,23 +37,22 @@ def source_files() -> dict[str, bytes]:
     return files
 
 
-def keep(text: bytes, wanted: Callable[[dict[str, str]], bool]) -> bytes:
-    r"""The header and the lines whose fields are wanted, unchanged.
+def days(text: bytes, month: int, first: int = 1, last: int = 31) -> bytes:
+    r"""The header and the lines of some days of a month, unchanged.
 
     Example:
-        >>> keep(b"a,b\n1,x\n2,y\n", lambda row: row["a"] == "2")
-        b'a,b\n2,y\n'
+        >>> days(b"month,day,x\n1,7,a\n1,8,b\n2,8,c\n", 1, 8)
+        b'month,day,x\n1,8,b\n'
     """
     header, *lines = text.splitlines(keepends=True)
     names = header.decode().strip().split(",")
-    return header + b"".join(
-        line for line in lines if wanted(dict(zip(names, line.decode().split(","), strict=True)))
-    )
+    month_at, day_at = names.index("month"), names.index("day")
 
+    def wanted(line: bytes) -> bool:
+        fields = line.split(b",", max(month_at, day_at) + 1)
+        return int(fields[month_at]) == month and first <= int(fields[day_at]) <= last
 
-def days(text: bytes, month: int, first: int = 1, last: int = 31) -> bytes:
-    """The lines of some days of a month; both tables are dated by local columns."""
-    return keep(text, lambda row: row["month"] == str(month) and first <= int(row["day"]) <= last)
+    return header + b"".join(line for line in lines if wanted(line))
 
 
 def compress(content: bytes) -> bytes:
