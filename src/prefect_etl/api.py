@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from prefect_etl.config.settings import Settings, load_settings
 from prefect_etl.connectors.registry import connector_for
@@ -19,16 +19,12 @@ from prefect_etl.errors import ConfigError, RunFailedError
 from prefect_etl.orchestration.active import (
     connections_of,
     options_of,
-    register_pipeline,
 )
 from prefect_etl.pipeline.progress import Progress
 from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
 from prefect_etl.pipeline.run import plan_run, run_pipeline
 from prefect_etl.pipeline.spec import Connection, PipelineSpec, load_pipeline, pipeline_from
 from prefect_etl.pipeline.workspace import Workspace, new_run_id, open_workspace
-
-if TYPE_CHECKING:
-    pass
 
 
 class Pipeline:
@@ -150,8 +146,8 @@ class Pipeline:
         from prefect_etl.flows.main import etl
         from prefect_etl.orchestration.active import open_run
 
-        key = register_pipeline(self.spec, self.settings)
-        with open_run(key, new_run_id(), progress) as run:
+        key = str(self.spec.path or self.name)
+        with open_run(key, new_run_id(), progress, (self.spec, self.settings)) as run:
             try:
                 return await etl.with_options(flow_run_name=self.name)(
                     key,

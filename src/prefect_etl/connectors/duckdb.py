@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import duckdb
 
 DEFAULT_SCHEMA = "main"
+# DuckDB names a database as its file; these names mean something else.
+_TAKEN = ("memory", "temp", "system")
 
 
 class DuckDBConnection(ConnectionConfig):
@@ -54,6 +56,12 @@ class DuckDBConnection(ConnectionConfig):
             raise ConfigError(
                 "a DuckDB connection names a file: loads are kept there",
                 hint="Write duckdb:///warehouse.duckdb, or with four slashes an absolute path.",
+            )
+        if Path(path).stem.lower() in _TAKEN:
+            raise ConfigError(
+                f"a DuckDB file cannot be named {Path(path).name}: {Path(path).stem} is a name of "
+                "DuckDB's own",
+                hint="Give the file another name.",
             )
         return cls(path=(root / path).absolute())
 
@@ -159,6 +167,11 @@ def _table(dataset: DatasetSpec) -> tuple[str, str]:
 
 def _assert_owned(cursor: duckdb.DuckDBPyConnection, load: Load, table: tuple[str, str]) -> None:
     name = ".".join(table)
+    if cursor.execute("SELECT current_database()").fetchone() == (table[0],):
+        raise ConfigError(
+            f"the schema of table {name} has the name of the database file, which is ambiguous",
+            hint="Give the file or the schema another name.",
+        )
     found = ledger.owner(cursor, table)
     mine = (load.pipeline, load.dataset.name)
     if found is not None and found != mine:

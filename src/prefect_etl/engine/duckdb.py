@@ -7,11 +7,12 @@ at all (https://duckdb.org/docs/stable/connect/concurrency).
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from prefect_etl.errors import BusyError, EtlError, StorageError
 if TYPE_CHECKING:
     import duckdb
 
+logger = logging.getLogger(__name__)
 _HOLDER = re.compile(r"\(PID (\d+)\)")
 _POLL_SECONDS = 0.05
 
@@ -89,10 +91,12 @@ class Session:
                 self._running.discard(cursor)
             cursor.close()
 
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def query(
+        self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[tuple[Any, ...]]:
         """Run one statement and give all its rows."""
         with self.cursor() as cursor:
-            return cursor.execute(sql, list(parameters)).fetchall()
+            return cursor.execute(sql, parameters).fetchall()
 
     @contextmanager
     def attached(
@@ -138,7 +142,7 @@ class Session:
             try:
                 cursor.execute(attach)
             except duckdb.IOException as error:
-                if "lock" not in str(error):
+                if "Could not set lock" not in str(error):
                     raise storage_error(error, str(path)) from error
                 if time.monotonic() >= deadline:
                     raise _busy(path, str(error), wait) from error
@@ -154,7 +158,11 @@ class Session:
         with suppress(duckdb.Error):  # usually no transaction is open
             cursor.rollback()
         cursor.execute("USE memory")
-        cursor.execute(f"DETACH {identifier(alias)}")
+        try:
+            cursor.execute(f"DETACH {identifier(alias)}")
+        except duckdb.IOException as error:
+            # It is detached. What was committed is durable in its log, and stays there.
+            logger.warning("%s", str(error).strip().replace("\n", " "))
 
     def interrupt(self) -> None:
         """Stop every running statement; each raises ``duckdb.InterruptException``."""

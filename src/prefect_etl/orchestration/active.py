@@ -13,14 +13,11 @@ from pathlib import Path
 
 from prefect_etl.config.logging_config import run_scope
 from prefect_etl.config.settings import Settings, load_settings
-from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.core.plan import DatasetPlan, RunPlan
-from prefect_etl.errors import ConfigError
 from prefect_etl.pipeline.progress import Progress, Silent
 from prefect_etl.pipeline.spec import PipelineSpec, load_pipeline
 from prefect_etl.pipeline.workspace import Options, Workspace, open_workspace
 
-_PIPELINES: dict[str, tuple[PipelineSpec, Settings]] = {}
 _RUNS: dict[str, ActiveRun] = {}
 
 
@@ -38,17 +35,6 @@ class ActiveRun:
         self.plan = plan
         self.plans = {dataset.dataset: dataset for dataset in plan.datasets}
         return plan
-
-
-def register_pipeline(spec: PipelineSpec, settings: Settings) -> str:
-    """Make a pipeline known to the flows of this process.
-
-    Returns:
-        What a flow takes as ``pipeline``: the file's path, or the pipeline's name.
-    """
-    key = str(spec.path) if spec.path is not None else spec.name
-    _PIPELINES[key] = (spec, settings)
-    return key
 
 
 def options_of(settings: Settings, spec: PipelineSpec, limit: int | None = None) -> Options:
@@ -75,27 +61,30 @@ def resolve_pipeline(pipeline: str) -> tuple[PipelineSpec, Settings]:
     Raises:
         ConfigError: There is no such file, or it is wrong.
     """
-    if pipeline in _PIPELINES:
-        return _PIPELINES[pipeline]
     path = Path(pipeline)
-    if not path.exists() and path.suffix not in (".yaml", ".yml"):
-        raise ConfigError(
-            f"no pipeline {pipeline} is known here{did_you_mean(pipeline, _PIPELINES)}",
-            hint="Give the path of its file.",
-        )
     settings = load_settings(path.resolve().parent)
     return load_pipeline(path, connections_of(settings)), settings
 
 
 @contextmanager
 def open_run(
-    pipeline: str, run_id: str | None = None, progress: Progress | None = None
+    pipeline: str,
+    run_id: str | None = None,
+    progress: Progress | None = None,
+    resolved: tuple[PipelineSpec, Settings] | None = None,
 ) -> Iterator[ActiveRun]:
-    """The run of this id, opened if this process does not have it open."""
+    """The run of this id, opened if this process does not have it open.
+
+    Args:
+        pipeline: Path of the pipeline file.
+        run_id: The run's id; a new one if None.
+        progress: Told what happens.
+        resolved: What the file says, where it is known already, or where there is no file.
+    """
     if run_id is not None and run_id in _RUNS:
         yield _RUNS[run_id]
         return
-    spec, settings = resolve_pipeline(pipeline)
+    spec, settings = resolved or resolve_pipeline(pipeline)
     with open_workspace(spec, options_of(settings, spec), run_id) as workspace:
         run = ActiveRun(workspace, progress or Silent())
         _RUNS[workspace.run_id] = run

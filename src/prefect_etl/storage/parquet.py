@@ -44,8 +44,13 @@ def write_parquet(
     with session.cursor() as cursor, _relation(cursor, rows) as whole:
         relation = _limited(whole, limit)
         described = cursor.execute(f"DESCRIBE {relation.sql}", relation.parameters).fetchall()
+        unknown = _null_columns(rows)
         schema = TableSchema(
-            tuple(Column(name, _known(kind)) for name, kind, *_ in described if name != UNIT_INDEX)
+            tuple(
+                Column(name, UNKNOWN if name in unknown else kind)
+                for name, kind, *_ in described
+                if name != UNIT_INDEX
+            )
         )
         packed = len(units) > 1
         columns = [_stored(column) for column in schema]
@@ -89,8 +94,14 @@ def _reader(rows: ArrowRows, pa: Any) -> Any:
     return pa.RecordBatchReader.from_stream(rows.stream)
 
 
-def _known(kind: str) -> str:
-    return UNKNOWN if kind in ('"NULL"', "NULL") else kind
+def _null_columns(rows: Rows) -> set[str]:
+    """Columns of nothing but nulls; DuckDB would call them INTEGER."""
+    if isinstance(rows, Relation):
+        return set()
+    import pyarrow as pa
+
+    schema = pa.schema(rows.stream.schema if hasattr(rows.stream, "schema") else rows.stream)
+    return {field.name for field in schema if pa.types.is_null(field.type)}
 
 
 def _stored(column: Column) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.connectors.files.config import FilesDataset, Format
+from prefect_etl.connectors.files.dialect import sniff
 from prefect_etl.connectors.files.listing import first_line, glob_literal
 from prefect_etl.connectors.files.reading import (
     Reading,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 # So many files of one header are looked at, spread over all of them.
 _SAMPLED_FILES = 8
-_ABSENT = "(empty)"
 # More digits than a double holds exactly.
 _LONG_INTEGER = r"^[+-]?\d{16,}$"
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL.*")
@@ -87,7 +87,7 @@ def _detect_csv(
     groups = []
     for members in by_header.values():
         sampled = [u for u in _spread(members) if u not in empty]
-        readings = [_sniff(cursor, folder, dataset, kind, unit) for unit in sampled]
+        readings = [sniff(cursor, folder, dataset, kind, unit) for unit in sampled]
         columns = _unify([reading.columns for reading in readings])
         groups.append((readings[0].with_columns(columns), members))
     return groups
@@ -98,46 +98,6 @@ def _spread(units: Sequence[Unit]) -> list[Unit]:
     largest = max(units, key=lambda unit: unit.size or 0)
     step = max(1, len(units) // _SAMPLED_FILES)
     return [largest, *[u for u in units[::step][:_SAMPLED_FILES] if u is not largest]]
-
-
-def _sniff(
-    cursor: duckdb.DuckDBPyConnection, folder: Path, dataset: FilesDataset, kind: Format, unit: Unit
-) -> Reading:
-    delimiter = dataset.delimiter or ("\t" if kind == "tsv" else None)
-    given = {
-        "nullstr": list(dataset.nulls),
-        "delim": delimiter,
-        "quote": dataset.quote,
-        "escape": dataset.escape,
-        "header": dataset.header,
-        "skip": dataset.skip,
-    }
-    pinned: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    arguments = "".join(f", {name} = ${name}" for name in pinned)
-    found = cursor.execute(
-        "SELECT Delimiter, Quote, Escape, Comment, SkipRows, HasHeader, Columns, DateFormat, "
-        f"TimestampFormat FROM sniff_csv($file{arguments})",
-        {"file": glob_literal(str(folder / unit.position)), **pinned},
-    ).fetchone()
-    if found is None:
-        raise SourceReadError(f"{unit.position} cannot be read as CSV")
-    delim, quote, escape, comment, skip, header, columns, date_format, timestamp_format = found
-    # Where no quote was seen, there may be one later: the standard's (RFC 4180).
-    quote = '"' if quote == _ABSENT else quote
-    options = pinned | {
-        "delim": delim,
-        "quote": quote,
-        "escape": quote if escape == _ABSENT else escape,
-        "comment": "" if comment == _ABSENT else comment,
-        "skip": skip,
-        "header": header,
-    }
-    if date_format:
-        options["dateformat"] = date_format
-    if timestamp_format:
-        options["timestampformat"] = timestamp_format
-    schema = TableSchema.from_pairs((c["name"], c["type"]) for c in columns)
-    return Reading(kind, schema, options)
 
 
 def _detect_json(

@@ -1,0 +1,67 @@
+"""No line of a CSV file is left out unless the user says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefect_etl.connectors.files import FilesConnection, FilesDataset, FilesSource
+from prefect_etl.core.ledger import LedgerState
+from prefect_etl.engine.duckdb import Session
+from prefect_etl.errors import SourceReadError
+
+
+def read(folder: Path, text: str, **fields: Any) -> list[Any]:
+    (folder / "a.csv").write_text(text)
+    session = Session()
+    dataset = FilesDataset(name="t", path="a.csv", **fields)
+    source = FilesSource(FilesConnection(folder=folder), dataset, session)
+    (batch,) = source.batches(source.units(LedgerState()), LedgerState())
+    with source.read(batch) as rows:
+        return session.query(rows.sql, rows.parameters)
+
+
+def test_lines_that_differ_at_the_start_are_not_skipped(tmp_path: Path) -> None:
+    with pytest.raises(SourceReadError, match="first 2 lines") as caught:
+        read(tmp_path, "id\n7\n8,9\n")
+    assert "skip: 2" in str(caught.value)
+
+
+def test_a_preamble_is_skipped_where_the_user_says_so(tmp_path: Path) -> None:
+    assert read(tmp_path, "title\n\nid,v\n1,a\n", skip=2) == [(1, "a")]
+
+
+def test_a_line_with_too_many_fields_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceReadError, match="line 2 has 4 fields, line 1 has 2"):
+        read(tmp_path, "id,amount\n1,2,3,4\n5,6\n")
+
+
+def test_a_line_that_looks_like_a_comment_is_data(tmp_path: Path) -> None:
+    assert read(tmp_path, "id,v\n1,a\n#2,b\n") == [("1", "a"), ("#2", "b")]
+
+
+def test_the_delimiter_is_found(tmp_path: Path) -> None:
+    for delimiter in ",;\t|":
+        text = "id,v\n1,a\n2,b\n".replace(",", delimiter)
+        assert read(tmp_path, text) == [(1, "a"), (2, "b")]
+
+
+def test_quotes_newlines_and_nulls_are_kept_apart(tmp_path: Path) -> None:
+    text = 'id,v\n1,"a ""b"",\nc"\n2,""\n3,NA\n'
+    assert read(tmp_path, text, nulls=["NA"]) == [(1, 'a "b",\nc'), (2, ""), (3, None)]
+
+
+def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:
+    assert read(tmp_path, "id,v\n") == []
+
+
+def test_an_empty_file_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceReadError, match="is empty"):
+        read(tmp_path, "")
+
+
+def test_dates_of_other_orders_are_read(tmp_path: Path) -> None:
+    rows = read(tmp_path, "d\n13/02/2024\n01/03/2024\n")
+    assert [str(row[0]) for row in rows] == ["2024-02-13", "2024-03-01"]
