@@ -33,4 +33,10 @@ def script():
             [program, *words], capture_output=True, text=True, check=False, timeout=120, **options
         )
 
+    def start(*words):
+        return subprocess.Popen(
+            [program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    run.start = start
     return run

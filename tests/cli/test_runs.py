@@ -1,5 +1,7 @@
 import json
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -153,3 +155,39 @@ def test_doctor_finds_a_loaded_project_well(loaded, capsys):
     found = {check["name"]: check for check in checks}
     assert found["warehouse"]["status"] == "ok"
     assert "1 batch" in found["raw zone"]["detail"]
+
+
+SLOW = """
+import pathlib, time
+
+def rows():
+    pathlib.Path("reading").touch()
+    time.sleep(2)
+    return [{"id": 1}, {"id": 2}]
+"""
+SLOW_PIPELINE = """
+name: slow
+destination: duckdb:///slow.duckdb
+sources:
+  app: {connection: "python://", datasets: {orders: {function: "slow:rows"}}}
+"""
+
+
+def test_ctrl_c_ends_a_run_with_one_line_and_the_next_run_goes_on(script, prefect_server, tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    (tmp_path / "pipeline.yaml").write_text(SLOW_PIPELINE)
+    process = script.start("run")
+    while not (tmp_path / "reading").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert told.splitlines()[-1] == "Interrupted. Run again to go on where it ended."
+
+    assert script("run").returncode == 0
+    import duckdb
+
+    with duckdb.connect(str(tmp_path / "slow.duckdb"), read_only=True) as connection:
+        assert connection.execute("SELECT id FROM orders ORDER BY id").fetchall() == [(1,), (2,)]

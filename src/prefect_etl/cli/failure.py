@@ -14,6 +14,11 @@ from prefect_etl.errors import ConfigError, EtlError
 FAILED, WRONG, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
+# By name: importing asyncio and Prefect to tell them apart would cost more than the command.
+_INTERRUPTS = frozenset({"KeyboardInterrupt", "CancelledError"})
+_TERMINATIONS = frozenset({"Terminated", "TerminationSignal"})
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM, raised like Ctrl-C so that everything open is closed."""
 
@@ -28,14 +33,14 @@ def explain(error: BaseException, *, command: str = "", debug: bool = False) -> 
     """
     if debug:
         _say("".join(traceback.format_exception(error)).rstrip())
-    match error:
-        case KeyboardInterrupt():
-            stopped = isinstance(error, Terminated)
-            _say(f"{'Stopped' if stopped else 'Interrupted'}. Run again to go on where it ended.")
-            return TERMINATED if stopped else INTERRUPTED
-        case EtlError():
-            _error(error.message, error.hint)
-            return WRONG if isinstance(error, ConfigError) else FAILED
+    kind = type(error).__name__
+    if kind in _INTERRUPTS | _TERMINATIONS:
+        stopped = kind in _TERMINATIONS
+        _say(f"{'Stopped' if stopped else 'Interrupted'}. Run again to go on where it ended.")
+        return TERMINATED if stopped else INTERRUPTED
+    if isinstance(error, EtlError):
+        _error(error.message, error.hint)
+        return WRONG if isinstance(error, ConfigError) else FAILED
     from cyclopts import CycloptsError, UnknownCommandError
 
     if isinstance(error, CycloptsError):

@@ -17,11 +17,14 @@ from typing import NoReturn
 from cyclopts import App, Parameter
 
 from prefect_etl.cli.commands import COMMANDS, GROUPS, Command
-from prefect_etl.cli.failure import Terminated, explain
+from prefect_etl.cli.failure import INTERRUPTED, TERMINATED, Terminated, explain
 
 _GLOBAL = """\
 PIPELINE is ./pipeline.yaml if not given. Every command has --help with an example.
 --debug, anywhere, shows the traceback of an error."""
+
+# Prefect sends at exit what it has not sent yet.
+_PATIENCE_SECONDS = 3.0
 
 
 def make_app() -> App:
@@ -85,8 +88,11 @@ def main(tokens: Sequence[str] | None = None) -> int:
         if isinstance(stop.__context__, BrokenPipeError):  # rich saw it first
             return 0
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost place: said, not swallowed
-        return explain(error, command=_command(words), debug=debug)
+    except BaseException as error:  # noqa: BLE001 - the outermost place: told, not swallowed
+        code = explain(error, command=_command(words), debug=debug)
+        if code in {INTERRUPTED, TERMINATED}:
+            _end_soon(code)
+        return code
     finally:
         signal.signal(signal.SIGTERM, previous)
     return result if isinstance(result, int) else 0
@@ -106,6 +112,15 @@ def _command(words: Sequence[str]) -> str:
     if first in GROUPS and second in GROUPS[first][1]:
         return f"{first} {second}"
     return first if first in COMMANDS or first in GROUPS else ""
+
+
+def _end_soon(code: int) -> None:
+    """End the process even if a thread, a user's function for one, does not."""
+    import threading
+
+    timer = threading.Timer(_PATIENCE_SECONDS, os._exit, [code])
+    timer.daemon = True
+    timer.start()
 
 
 def _terminate(_signal: int, _frame: object) -> NoReturn:

@@ -166,6 +166,8 @@ def _add_run_id(record: logging.LogRecord) -> bool:
 
 
 def _is_no_outcome(record: logging.LogRecord) -> bool:
+    if record.exc_info and type(record.exc_info[1]).__name__ == "InterruptException":
+        return False  # DuckDB's, from a statement that was stopped with its run
     if record.name not in _RUN_LOGGERS:
         return True
     return not (_is_expected(record) or record.getMessage().startswith(_ENDINGS))
