@@ -145,7 +145,10 @@ class Pipeline:
         """Run the pipeline as a Prefect flow; as :meth:`run`."""
         from prefect_etl.flows.main import etl
         from prefect_etl.orchestration.active import open_run
+        from prefect_etl.orchestration.server import use_server
 
+        home, idle = self.settings.home, self.settings.server_idle_minutes
+        await asyncio.to_thread(lambda: use_server(home=home, idle_minutes=idle))
         key = str(self.spec.path or self.name)
         with open_run(key, new_run_id(), progress, (self.spec, self.settings)) as run:
             try:

@@ -15,7 +15,6 @@ def test_defaults_need_nothing_from_outside(tmp_path):
     assert settings.environment == "dev"
     assert settings.memory_limit == "1GiB"
     assert settings.raw_retention == 30
-    assert settings.batch_bytes == 128 * 1024**2
     assert settings.max_concurrency >= 1
     assert settings.home == Path("~/.prefect_etl").expanduser()
     assert settings.data_folder(tmp_path) == tmp_path / ".prefect_etl"

@@ -24,7 +24,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    ByteSize,
     Field,
     SecretStr,
     ValidationError,
@@ -110,11 +109,6 @@ class Settings(BaseSettings):
         default_factory=_cores,
         ge=1,
         description="Datasets and transformations at once; the number of cores if not given.",
-    )
-    batch_bytes: ByteSize = Field(
-        ByteSize(128 * 1024 * 1024),
-        ge=1,
-        description="Bytes of source files that small units are packed to; 128MiB if not given.",
     )
     lock_timeout: float = Field(
         60.0, ge=0, description="Seconds to wait for a database file that another process holds."

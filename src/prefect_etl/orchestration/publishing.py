@@ -6,9 +6,10 @@ import asyncio
 import logging
 from dataclasses import replace
 
+from prefect.settings import PREFECT_API_URL
+
 from prefect_etl.core.report import RunReport
-from prefect_etl.orchestration.server.configured import configured_api
-from prefect_etl.orchestration.server.lifecycle import ensure_server
+from prefect_etl.orchestration.server.info import configured
 from prefect_etl.pipeline.workspace import Workspace
 from prefect_etl.reporting.html import report_html
 from prefect_etl.reporting.markdown import report_rows
@@ -22,8 +23,8 @@ async def publish_report(workspace: Workspace, report: RunReport, flow_run_id: s
     """Write the report's HTML file and its artifact; gives it back with links to both."""
     path = workspace.reports / f"{report.run_id}.html"
     links = {"report": str(path)}
-    info = await asyncio.to_thread(lambda: configured_api() or ensure_server())
-    links["prefect"] = info.flow_run_url(flow_run_id)
+    if api := PREFECT_API_URL.value():
+        links["prefect"] = configured(api).flow_run_url(flow_run_id)
     report = replace(report, links=links)
     await asyncio.to_thread(_write, workspace, report)
     if not report.idle:
