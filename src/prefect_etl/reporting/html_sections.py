@@ -112,9 +112,7 @@ def _dataset_row(dataset: DatasetReport) -> list[Child]:
     busy = published(dataset)
     units = counted(dataset.units, "unit") if busy and dataset.units else ""
     reused = f", {count(dataset.reused)} from the raw zone" if busy and dataset.reused else ""
-    about = f"{dataset.table} \u00b7 {dataset.write}" + (
-        f" \u00b7 {units}{reused}" if units else ""
-    )
+    about = _facts(_table_of(dataset.table, dataset.dataset), dataset.write, units + reused)
     why = tag("small", dataset.reason) if dataset.reason and dataset.status != "failed" else None
     numbers: list[Child] = ["", "", "", "", "", ""]
     if busy:
@@ -125,6 +123,14 @@ def _dataset_row(dataset: DatasetReport) -> list[Child]:
     elif dataset.status == "failed":
         numbers[4] = seconds(dataset.seconds)
     return [[dataset.dataset, tag("small", about)], tag("div", pill(dataset.status), why), *numbers]
+
+
+def _table_of(table: str, name: str) -> str:
+    return "" if table == name else table
+
+
+def _facts(*facts: str) -> str:
+    return " \u00b7 ".join(filter(None, facts))
 
 
 def _all_row(report: RunReport) -> list[Child]:
@@ -226,8 +232,8 @@ def transformations(report: RunReport) -> Html | None:
 
 
 def _transformation_row(part: TransformationReport) -> list[Child]:
-    reads = f" \u00b7 reads {', '.join(part.reads)}" if part.reads else ""
-    about = tag("small", f"{part.table} \u00b7 {part.kind}{reads}")
+    reads = f"reads {', '.join(part.reads)}" if part.reads else ""
+    about = tag("small", _facts(_table_of(part.table, part.name), part.kind, reads))
     why = tag("small", part.reason) if part.reason and part.status != "failed" else None
     worked = part.status in ("built", "failed")
     return [
@@ -246,7 +252,7 @@ def _checks(checks: Sequence[CheckReport]) -> list[Child]:
         for check in checks
         if not check.passed
     ]
-    return [f"{passed} of {len(checks)} passed", *failed]
+    return [tag("span", f"{passed} of {len(checks)} passed", class_="whole"), *failed]
 
 
 def durations(report: RunReport) -> Html | None:
