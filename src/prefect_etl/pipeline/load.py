@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,12 +14,15 @@ from prefect_etl.core.load import Load, LoadResult, LoadUnit
 from prefect_etl.core.manifest import LoadRecord, Manifest
 from prefect_etl.core.plan import DatasetPlan
 from prefect_etl.core.report import DatasetReport
+from prefect_etl.errors import StorageError
 from prefect_etl.pipeline.check import Checked, assert_acceptable, check
 from prefect_etl.pipeline.extract import Extracted
 from prefect_etl.pipeline.planner import loads_to_replay, table_name
 from prefect_etl.pipeline.prepare import Prepared, RawFile, prepare
 from prefect_etl.pipeline.quarantine import Origin, Quarantine, QuarantineEntry
 from prefect_etl.pipeline.workspace import Workspace
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,10 @@ class _Loading:
             refresh=load.refresh,
             committed_ns=time.time_ns(),
         )
-        _settle(self.workspace, self.spec.name, record)
+        try:
+            _settle(self.workspace, self.spec.name, record)
+        except StorageError as error:  # the load is published, and the next run settles it
+            logger.warning("%s", error)
         return self._report(load, result, checked, entry)
 
     def _number(self, manifests: Sequence[Manifest]) -> _Numbered:

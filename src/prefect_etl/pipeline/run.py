@@ -17,7 +17,7 @@ from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.core.plan import DatasetPlan, RunPlan
 from prefect_etl.core.report import DatasetReport, RunReport, TransformationReport
 from prefect_etl.core.unit import Batch
-from prefect_etl.errors import ConfigError, EtlError, RunFailedError, VersionConflict
+from prefect_etl.errors import ConfigError, EtlError, RunFailedError, StorageError, VersionConflict
 from prefect_etl.pipeline.extract import ExtractBatch, Extracted, extract_batch, extract_dataset
 from prefect_etl.pipeline.load import load_dataset, replay_loads, settle_last_load
 from prefect_etl.pipeline.planner import plan_dataset, table_name
@@ -215,7 +215,11 @@ def finish(
         transformations=tuple(transformations),
     )
     report = replace(report, status="failed" if report.failures else "completed")
-    workspace.log.write(report)
+    try:
+        workspace.log.write(report)
+    except StorageError as error:  # what was published is; the report must not be lost, too
+        logger.warning("%s", error)
+        report = replace(report, status="failed", error=error.message)
     return report
 
 

@@ -35,7 +35,7 @@ def storage_errors(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         hint = (
-            "Free disk space and run again; nothing was published."
+            "Free disk space and run again; it goes on where it ended."
             if error.errno in _FULL
             else "Check that the path exists and may be written, then run again."
         )

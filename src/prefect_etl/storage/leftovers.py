@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from prefect_etl.storage.durable import TEMPORARY, run_of_temporary
+from prefect_etl.storage.durable import TEMPORARY, run_of_temporary, storage_errors
 from prefect_etl.storage.lease import is_alive, remove_dead
 from prefect_etl.storage.raw_zone import GONE, NEW, run_of_batch
 
@@ -24,14 +24,18 @@ def remove_leftovers(folder: Path, leases: Path) -> None:
     Args:
         folder: The pipeline's folder.
         leases: The leases of its runs.
+
+    Raises:
+        StorageError: The disk refused.
     """
-    for path, run_id in _unfinished(folder):
-        if run_id is None or not is_alive(leases, run_id):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-    remove_dead(leases)
+    with storage_errors("what an earlier run left"):
+        for path, run_id in _unfinished(folder):
+            if run_id is None or not is_alive(leases, run_id):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+        remove_dead(leases)
 
 
 def _unfinished(folder: Path) -> Iterator[tuple[Path, str | None]]:

@@ -234,14 +234,15 @@ class DatasetZone:
             return
         oldest = 0 if retention_days is None else time.time_ns() - int(retention_days * 86_400e9)
         kept: set[str] = set()
-        for record in self.records():
-            needed = record.version >= version or record.committed_ns >= oldest
-            if record.lineage == lineage and needed:
-                kept.update(record.batches)
-            else:
-                (self._loads / f"{record.version:08d}.json").unlink(missing_ok=True)
-        for name in self._unneeded(kept, version):
-            remove_folder(self._batches / name)
+        with storage_errors(f"the raw zone of {self.dataset}"):
+            for record in self.records():
+                needed = record.version >= version or record.committed_ns >= oldest
+                if record.lineage == lineage and needed:
+                    kept.update(record.batches)
+                else:
+                    (self._loads / f"{record.version:08d}.json").unlink(missing_ok=True)
+            for name in self._unneeded(kept, version):
+                remove_folder(self._batches / name)
 
     def _unneeded(self, kept: set[str], version: int) -> Iterable[str]:
         mine = self._zone.run_id
