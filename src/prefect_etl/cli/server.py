@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from prefect_etl.cli.console import out, print_json, print_lines
 from prefect_etl.config.settings import load_settings
-from prefect_etl.cli.options import DEFAULT_PIPELINE, prepare
 from prefect_etl.orchestration.server import (
     ServerInfo,
     ensure_server,
@@ -22,7 +21,6 @@ def start() -> int:
     Raises:
         Fatal: it did not start; BusyError and StorageError likewise.
     """
-    prepare(DEFAULT_PIPELINE)
     with out().status("Starting the local Prefect server ..."):
         settings = load_settings()
         info = ensure_server(home=settings.home, idle_minutes=settings.server_idle_minutes)
@@ -38,7 +36,6 @@ def stop() -> int:
     Raises:
         Fatal: it did not end, or belongs to another user.
     """
-    prepare(DEFAULT_PIPELINE)
     with out().status("Stopping the local Prefect server ..."):
         stopped = stop_server(home=load_settings().home)
     print_lines(
@@ -55,7 +52,6 @@ def status(*, json: bool = False) -> int:
     Args:
         json: Print it for a program: running, url, ui_url, pid, home, configured.
     """
-    prepare(DEFAULT_PIPELINE)
     chosen, local = configured_api(), server_status(home=load_settings().home)
     info = chosen or local
     if json:
