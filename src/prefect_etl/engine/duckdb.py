@@ -74,7 +74,8 @@ class Session:
             config["threads"] = threads
         self.wait = wait
         self._connection = duckdb.connect(config=config)
-        self._files: dict[Path, threading.RLock] = {}
+        # By name, not by path: two files of one name cannot be attached at the same time.
+        self._names: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
         self._running: set[duckdb.DuckDBPyConnection] = set()
 
@@ -117,9 +118,9 @@ class Session:
             StorageError: The file is no DuckDB database, or the disk refuses.
         """
         path = path.resolve()
-        with self._guard:
-            lock = self._files.setdefault(path, threading.RLock())
         alias = path.stem
+        with self._guard:
+            lock = self._names.setdefault(alias.casefold(), threading.RLock())
         options = " (READ_ONLY)" if read_only else ""
         attach = f"ATTACH {literal(path)} AS {identifier(alias)}{options}"
         with lock, self.cursor() as cursor:
