@@ -1,5 +1,4 @@
 import logging
-import os
 from pathlib import Path
 
 import pytest
@@ -31,14 +30,3 @@ def test_verbose_prints_what_is_logged_as_information(capsys):
     prepare(Path("pipeline.yaml"), verbose=True)
     logging.getLogger("prefect_etl.x").info("hello")
     assert "hello" in capsys.readouterr().err
-
-
-def test_what_a_file_says_of_the_server_is_passed_on_to_it(monkeypatch):
-    name = "PREFECT_ETL_SERVER_IDLE_MINUTES"
-    monkeypatch.setenv(name, "")  # so that it is as it was after the test
-    monkeypatch.delenv(name)
-    prepare(Path("pipeline.yaml"))
-    assert name not in os.environ
-    Path("prefect_etl.toml").write_text("server_idle_minutes = 5\n")
-    prepare(Path("pipeline.yaml"))
-    assert os.environ[name] == "5.0"

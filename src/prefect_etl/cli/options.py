@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,10 +26,6 @@ AsJson = Annotated[
     bool, Parameter(name="--json", help="Print JSON, for programs.", show_default=False)
 ]
 
-# The local server serves all pipelines, so it reads its settings from the environment alone; what
-# a settings file says of it is passed on.
-_OF_THE_SERVER = frozenset({"home", "server_idle_minutes"})
-
 
 def pipeline_path(path: Path) -> Path:
     """The file that is meant by a path."""
@@ -40,12 +35,9 @@ def pipeline_path(path: Path) -> Path:
 def prepare(path: Path, *, verbose: bool = False) -> Settings:
     """Read the settings that hold for a pipeline file, and set up the log."""
     from prefect_etl.config.logging_config import configure_logging
-    from prefect_etl.config.settings import load_settings_with_origins
+    from prefect_etl.config.settings import load_settings
 
-    loaded = load_settings_with_origins(path.parent)
-    settings = loaded.settings
-    for name in _OF_THE_SERVER & set(loaded.origins):
-        os.environ.setdefault(f"PREFECT_ETL_{name.upper()}", str(getattr(settings, name)))
+    settings = load_settings(path.parent)
     level = "INFO" if verbose and settings.log_level != "DEBUG" else settings.log_level
     # People read the report that the command prints; programs read the lines.
     outcomes = settings.log_format == "json" or level in {"DEBUG", "INFO"}
