@@ -16,7 +16,7 @@ from prefect_etl.connectors.registry import connectors, schemes
 from prefect_etl.core.contract import ColumnRules, Contract
 from prefect_etl.core.dataset import Columns
 from prefect_etl.core.transformation import Checks, TransformationSpec
-from prefect_etl.pipeline.fields import PipelineFields, SourceFields
+from prefect_etl.pipeline.spec.fields import PipelineFields, SourceFields
 from prefect_etl.pipeline.spec import load_pipeline
 
 REPOSITORY = Path(__file__).parents[2]

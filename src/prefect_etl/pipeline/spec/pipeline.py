@@ -18,22 +18,12 @@ from pydantic import BaseModel, ValidationError
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.transformation import TransformationSpec
 from prefect_etl.errors import ConfigError
-from prefect_etl.pipeline.claims import claim_mistakes
-from prefect_etl.pipeline.connection import Connection, Connections
-from prefect_etl.pipeline.document import Document, Mistake, Place, parse
-from prefect_etl.pipeline.environment import Expansion, hide
-from prefect_etl.pipeline.fields import PipelineFields, SourceFields
-from prefect_etl.pipeline.wording import mistakes
-
-__all__ = [
-    "Connection",
-    "PipelineSpec",
-    "SourcedDataset",
-    "load_pipeline",
-    "pipeline_from",
-    "pipeline_schema",
-]
-
+from prefect_etl.pipeline.spec.claims import claim_mistakes
+from prefect_etl.pipeline.spec.connection import Connection, Connections
+from prefect_etl.pipeline.spec.document import Document, Mistake, Place, parse
+from prefect_etl.pipeline.spec.environment import Expansion, hide
+from prefect_etl.pipeline.spec.fields import PipelineFields, SourceFields
+from prefect_etl.pipeline.spec.wording import mistakes
 
 @dataclass(frozen=True, slots=True)
 class SourcedDataset:
@@ -137,7 +127,7 @@ def pipeline_from(
 
 def pipeline_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of the pipeline file, with all installed connectors."""
-    from prefect_etl.pipeline.json_schema import build_schema
+    from prefect_etl.pipeline.spec.json_schema import build_schema
 
     return build_schema()
 

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from prefect_etl.connectors.base import Connector
 from prefect_etl.connectors.registry import connectors
 from prefect_etl.core.transformation import TransformationSpec
-from prefect_etl.pipeline.fields import PipelineFields, SourceFields
+from prefect_etl.pipeline.spec.fields import PipelineFields, SourceFields
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = "#/$defs/"

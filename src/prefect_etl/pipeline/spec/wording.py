@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from prefect_etl.core.nearest import did_you_mean
-from prefect_etl.pipeline.document import Mistake, Place
+from prefect_etl.pipeline.spec.document import Mistake, Place
 
 _FEW = 12
 _NUMBERS = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.transformation import TransformationSpec
-from prefect_etl.pipeline.document import Mistake, Place, dotted
+from prefect_etl.pipeline.spec.document import Mistake, Place, dotted
 
 # Where a destination keeps its ledger.
 _RESERVED_SCHEMA = "_prefect_etl"

@@ -10,8 +10,8 @@ from prefect_etl.connectors.base import ConnectionConfig, Connector
 from prefect_etl.connectors.registry import connector_for
 from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.errors import ConfigError
-from prefect_etl.pipeline.document import Mistake, Place
-from prefect_etl.pipeline.environment import Expansion, hide
+from prefect_etl.pipeline.spec.document import Mistake, Place
+from prefect_etl.pipeline.spec.environment import Expansion, hide
 
 _EXAMPLE = "a URI such as duckdb:///warehouse.duckdb"
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prefect_etl.pipeline.document import Mistake, Place
+from prefect_etl.pipeline.spec.document import Mistake, Place
 
 _VARIABLE = re.compile(
     r"\$\$\{"  # escaped
