@@ -17,6 +17,7 @@ from prefect_etl.connectors.files.listing import (
     observe,
 )
 from prefect_etl.connectors.files.reading import Reading, relation, retyped
+from prefect_etl.connectors.files.soundness import assert_sound
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Batch, Unit
@@ -69,6 +70,8 @@ class FilesSource:
             return []
         with self._translated([unit.position for unit in units]):
             groups = detect(self._session, self._folder, self._dataset, self._format(units), units)
+            for reading, members in groups:
+                assert_sound(self._session, self._folder, reading, members)
         batches = []
         for reading, members in groups:
             settled = reading
