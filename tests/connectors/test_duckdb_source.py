@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefect_etl.connectors.base import ArrowRows, Relation
-from prefect_etl.connectors.duckdb_source import DuckDBDataset, DuckDBSource
+from prefect_etl.connectors.duckdb.source import DuckDBDataset, DuckDBSource
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.engine.duckdb import Session

@@ -16,8 +16,8 @@ from prefect_etl.connectors.registry import connectors, schemes
 from prefect_etl.core.contract import ColumnRules, Contract
 from prefect_etl.core.dataset import Columns
 from prefect_etl.core.transformation import Checks, TransformationSpec
-from prefect_etl.pipeline.spec.fields import PipelineFields, SourceFields
 from prefect_etl.pipeline.spec import load_pipeline
+from prefect_etl.pipeline.spec.fields import PipelineFields, SourceFields
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")])

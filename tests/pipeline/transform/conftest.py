@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from prefect_etl.connectors import duckdb_ledger
-from prefect_etl.connectors.duckdb_transform import DuckDBTransforms
+from prefect_etl.connectors.duckdb import ledger as duckdb_ledger
+from prefect_etl.connectors.duckdb.transform import DuckDBTransforms
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.plan import TransformationPlan
 from prefect_etl.core.report import TransformationReport

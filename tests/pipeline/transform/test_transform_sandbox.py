@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prefect_etl.connectors.duckdb_select import check_condition, parse_select
+from prefect_etl.connectors.duckdb.select import check_condition, parse_select
 from prefect_etl.core.sql import identifier
 from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import ConfigError, EtlError

@@ -245,7 +245,7 @@ def test_of_two_runs_at_once_the_second_is_told(project):
 
 
 def test_a_result_larger_than_memory_is_staged_on_disk(tmp_path):
-    from prefect_etl.connectors.duckdb_transform import DuckDBTransforms
+    from prefect_etl.connectors.duckdb.transform import DuckDBTransforms
     from prefect_etl.core.rows import Relation
     from prefect_etl.engine.duckdb import Session
 

@@ -25,6 +25,7 @@ from prefect_etl.pipeline.spec.environment import Expansion, hide
 from prefect_etl.pipeline.spec.fields import PipelineFields, SourceFields
 from prefect_etl.pipeline.spec.wording import mistakes
 
+
 @dataclass(frozen=True, slots=True)
 class SourcedDataset:
     """A dataset and where it comes from.

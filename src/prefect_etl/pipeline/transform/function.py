@@ -31,7 +31,7 @@ from prefect_etl.pipeline.transform.source import digest, function_digest, modul
 from prefect_etl.storage.durable import make_folder, storage_errors
 
 if TYPE_CHECKING:
-    from prefect_etl.connectors.python_result import Result
+    from prefect_etl.connectors.python.result import Result
 
 _LOADING = threading.Lock()
 # The content of each user's file when its module was loaded, so that an edit is seen.
@@ -154,7 +154,7 @@ def staged_function(
         DataError: The function failed, or gave what is no table.
         SourceChangedError: Its file changed since the transformation was planned.
     """
-    from prefect_etl.connectors.python_result import Result
+    from prefect_etl.connectors.python.result import Result
 
     with ExitStack() as stack:
         with storage_errors(f"the folder {spill}"):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from prefect_etl.connectors.duckdb_ledger import SCHEMA as LEDGER
+from prefect_etl.connectors.duckdb.ledger import SCHEMA as LEDGER
 from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.load import Load
 from prefect_etl.core.rows import ROW_NUMBER, UNIT_ID

@@ -120,7 +120,7 @@ class PythonSource:
             SourceReadError: The function failed, or gave something that is no table.
             ConfigError: There is no such function, or its parameters are others.
         """
-        from prefect_etl.connectors.python_result import Result
+        from prefect_etl.connectors.python.result import Result
 
         with tempfile.TemporaryDirectory(prefix="prefect_etl-", dir=self._spill()) as folder:
             errors: list[Exception] = []

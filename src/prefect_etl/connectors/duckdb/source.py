@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from pydantic import Field, model_validator
 
 from prefect_etl.connectors.base import ArrowRows, Relation, Rows
-from prefect_etl.connectors.duckdb_select import parse_select
+from prefect_etl.connectors.duckdb.select import parse_select
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.nearest import did_you_mean

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from prefect_etl.connectors.duckdb_ledger import SCHEMA
+from prefect_etl.connectors.duckdb.ledger import SCHEMA
 from prefect_etl.connectors.transforming import Publication
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.warehouse import (

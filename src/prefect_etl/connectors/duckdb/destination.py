@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 from uuid import uuid4
 
-from prefect_etl.connectors import duckdb_ledger as ledger
-from prefect_etl.connectors import duckdb_write as write
 from prefect_etl.connectors.base import ConnectionConfig, Connector
-from prefect_etl.connectors.duckdb_source import DuckDBDataset, DuckDBSource
-from prefect_etl.connectors.duckdb_transform import DuckDBTransforms
+from prefect_etl.connectors.duckdb import ledger, write
+from prefect_etl.connectors.duckdb.source import DuckDBDataset, DuckDBSource
+from prefect_etl.connectors.duckdb.transform import DuckDBTransforms
 from prefect_etl.core.accounting import Accounting, total
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from prefect_etl.connectors import duckdb_transform_ledger as ledger
-from prefect_etl.connectors.duckdb_publish import write
-from prefect_etl.connectors.duckdb_select import bind_parameters, check_condition, parse_select
+from prefect_etl.connectors.duckdb import transform_ledger as ledger
+from prefect_etl.connectors.duckdb.publish import write
+from prefect_etl.connectors.duckdb.select import bind_parameters, check_condition, parse_select
 from prefect_etl.connectors.transforming import (
     Fetched,
     Publication,

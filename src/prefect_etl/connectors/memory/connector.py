@@ -19,7 +19,7 @@ from uuid import uuid4
 from pydantic import Field
 
 from prefect_etl.connectors.base import ArrowRows, ConnectionConfig, Connector, Rows
-from prefect_etl.connectors.memory_load import MemoryTable, incoming_rows, publish
+from prefect_etl.connectors.memory.load import MemoryTable, incoming_rows, publish
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult
