@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from prefect_etl.core.accounting import total
 from prefect_etl.core.dataset import DatasetSpec
@@ -14,7 +16,7 @@ from prefect_etl.core.load import Load, LoadResult, LoadUnit
 from prefect_etl.core.manifest import LoadRecord, Manifest
 from prefect_etl.core.plan import DatasetPlan
 from prefect_etl.core.report import DatasetReport
-from prefect_etl.errors import StorageError
+from prefect_etl.errors import StorageError, VersionConflict
 from prefect_etl.pipeline.check import Checked, assert_acceptable, check
 from prefect_etl.pipeline.extract import Extracted
 from prefect_etl.pipeline.planner import loads_to_replay, table_name
@@ -118,6 +120,31 @@ def _settle(workspace: Workspace, dataset: str, record: LoadRecord) -> None:
     zone.sweep(record.version, record.lineage, workspace.options.raw_retention_days)
 
 
+@contextmanager
+def _readable(files: Sequence[Path]) -> Iterator[None]:
+    """Tell of a file of the raw zone that could not be read; whoever reads it, reads it late.
+
+    Raises:
+        VersionConflict: It is gone: another run used it and swept it.
+        StorageError: It is damaged.
+    """
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.Error, StorageError) as error:
+        for path in files:
+            if not path.exists():
+                raise VersionConflict(f"{path} was removed meanwhile", hint="Run again.") from error
+            if str(path) in str(error):
+                said = str(error).splitlines()[0]
+                raise StorageError(
+                    f"{path} cannot be read: {said}",
+                    hint=f"If it is damaged, remove {path.parent}; then run again.",
+                ) from error
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class _Loading:
     """One load of one dataset, step by step."""
@@ -130,6 +157,11 @@ class _Loading:
     replays: int | None = None
 
     def publish(self, manifests: Sequence[Manifest]) -> DatasetReport:
+        zone = self.workspace.raw.dataset(self.spec.name)
+        with _readable([zone.data(manifest.batch_id) for manifest in manifests]):
+            return self._publish(manifests)
+
+    def _publish(self, manifests: Sequence[Manifest]) -> DatasetReport:
         numbered = self._number(manifests)
         table = None if self.refresh else self.state.schema
         prepared = prepare(numbered.files, self.spec, table)

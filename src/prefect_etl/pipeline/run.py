@@ -17,7 +17,7 @@ from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.core.plan import DatasetPlan, RunPlan
 from prefect_etl.core.report import DatasetReport, RunReport, TransformationReport
 from prefect_etl.core.unit import Batch
-from prefect_etl.errors import ConfigError, EtlError, RunFailedError, StorageError, VersionConflict
+from prefect_etl.errors import ConfigError, RunFailedError, StorageError, VersionConflict
 from prefect_etl.pipeline.extract import ExtractBatch, Extracted, extract_batch, extract_dataset
 from prefect_etl.pipeline.load import load_dataset, replay_loads, settle_last_load
 from prefect_etl.pipeline.planner import plan_dataset, table_name
@@ -160,12 +160,8 @@ def failed(workspace: Workspace, dataset: str, error: Exception) -> DatasetRepor
     """The report of a dataset that an error stopped."""
     spec = workspace.dataset(dataset).spec
     report = DatasetReport(dataset, table_name(spec), "failed", write=spec.write)
-    if isinstance(error, EtlError):
-        logger.debug("dataset %s failed", dataset, exc_info=error)
-        return replace(report, reason=error.message, hint=error.hint or "")
-    logger.error("dataset %s failed", dataset, exc_info=error)
-    said = f"{type(error).__name__}: {error}"
-    return replace(report, reason=said, hint="This may be a fault of prefect_etl; see the log.")
+    fault = told(error, f"dataset {dataset}", workspace)
+    return replace(report, reason=fault.message, hint=fault.hint or "")
 
 
 @contextmanager
@@ -195,7 +191,7 @@ def logged(workspace: Workspace) -> Iterator[RunReport]:
                 report,
                 status="interrupted" if stopped else "failed",
                 seconds=(datetime.now(UTC) - report.started).total_seconds(),
-                error=type(error).__name__ if stopped else str(error),
+                error=STOPPED if stopped else str(error),
             )
         )
         raise

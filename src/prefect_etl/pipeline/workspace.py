@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -66,6 +66,7 @@ class Workspace:
         self.spec = spec
         self.options = options
         self.run_id = run_id
+        self.stopping = False
         base = options.data_dir or spec.root / ".prefect_etl"
         self.folder = base / quote(spec.name, safe="").replace(".", "%2E")
         self.raw = RawZone(self.folder / "raw", run_id)
@@ -115,7 +116,8 @@ class Workspace:
         return make(sourced.connection.config, sourced.spec, self.session)
 
     def interrupt(self) -> None:
-        """Stop the engine's statements."""
+        """Stop the engine's statements: the run is over."""
+        self.stopping = True
         if "session" in self.__dict__:
             self.session.interrupt()
 
@@ -123,10 +125,10 @@ class Workspace:
         """Stop the engine, if it was started."""
         if "session" in self.__dict__:
             self.session.close()
-            spill = self.folder / "spill"
-            for folder in (spill / self.run_id, spill):
-                if folder.is_dir() and not any(folder.iterdir()):
-                    folder.rmdir()
+        spill = self.folder / "spill"
+        for folder in (spill / self.run_id, spill, self.folder, self.folder.parent):
+            with suppress(OSError):  # something is in it, or it was never made
+                folder.rmdir()
 
 
 @contextmanager
