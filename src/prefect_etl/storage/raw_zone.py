@@ -118,8 +118,17 @@ class DatasetZone:
         for record in self.records():
             if (record.version, record.lineage) == (version, lineage):
                 names = [*record.batches, *names]
-        found = [self.manifest(name) for name in names]
+        found = [self._whole(name) for name in names]
         return [m for m in found if m is not None and m.lineage in (None, lineage)]
+
+    def _whole(self, batch_id: str) -> Manifest | None:
+        """A batch's manifest, where its data is there in full."""
+        manifest = self.manifest(batch_id)
+        try:
+            size = self.data(batch_id).stat().st_size
+        except FileNotFoundError:
+            return None
+        return manifest if manifest is not None and manifest.bytes == size else None
 
     def write(
         self,
@@ -199,12 +208,12 @@ class DatasetZone:
         Raises:
             ReplayGapError: They are not all here any more.
         """
-        found = [self.manifest(name) for name in record.batches]
+        found = [self._whole(name) for name in record.batches]
         kept = [manifest for manifest in found if manifest is not None]
         if len(kept) < len(found):
             raise ReplayGapError(
                 f"dataset {self.dataset}: load {record.version} cannot come again: "
-                f"{len(found) - len(kept)} of its {len(found)} batches are not kept any more",
+                f"{len(found) - len(kept)} of its {len(found)} batches are gone or damaged",
                 hint=f"Load it anew: prefect-etl run --full-refresh --only {self.dataset}",
             )
         return kept
