@@ -19,6 +19,7 @@ from prefect_etl.core.report import DatasetReport, RunReport, TransformationRepo
 from prefect_etl.core.unit import Batch
 from prefect_etl.errors import ConfigError, RunFailedError, StorageError, VersionConflict
 from prefect_etl.pipeline.extract import ExtractBatch, Extracted, extract_batch, extract_dataset
+from prefect_etl.pipeline.faults import STOPPED, told
 from prefect_etl.pipeline.load import load_dataset, replay_loads, settle_last_load
 from prefect_etl.pipeline.planner import plan_dataset, table_name
 from prefect_etl.pipeline.progress import Progress, Silent

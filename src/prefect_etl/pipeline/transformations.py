@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,8 @@ from prefect_etl.connectors.transforming import SqlTables, Transforming
 from prefect_etl.core.plan import TransformationPlan
 from prefect_etl.core.report import TransformationReport
 from prefect_etl.core.warehouse import Snapshot
-from prefect_etl.errors import ConfigError, EtlError, Fatal
+from prefect_etl.errors import ConfigError
+from prefect_etl.pipeline.faults import told
 from prefect_etl.pipeline.progress import Progress
 from prefect_etl.pipeline.transform import (
     Prepared,
@@ -21,8 +21,6 @@ from prefect_etl.pipeline.transform import (
     prepare,
 )
 from prefect_etl.pipeline.workspace import Workspace
-
-logger = logging.getLogger(__name__)
 
 BuildOne = Callable[[Prepared], TransformationReport]
 
@@ -137,22 +135,19 @@ def run_transformations(
         elif plan.action == "blocked":
             report = replace(base, status="failed")
         else:
-            report = _build(parts[plan.name], reason, build_one)
+            report = _build(workspace, parts[plan.name], reason, build_one)
         if report.status in ("failed", "skipped"):
             broken.add(plan.name)
         reports.append(report)
     return reports
 
 
-def _build(part: Prepared, reason: str, build_one: BuildOne) -> TransformationReport:
+def _build(
+    workspace: Workspace, part: Prepared, reason: str, build_one: BuildOne
+) -> TransformationReport:
     started = time.monotonic()
     try:
         return replace(build_one(part), reason=reason)
-    except EtlError as error:
-        return failed_report(part, error, time.monotonic() - started)
-    except Exception as error:
-        # One failure must not stop the others.
-        logger.exception("transformation %s failed", part.name)
-        said = f"{type(error).__name__}: {error}"
-        fault = Fatal(said, hint="This may be a fault of prefect_etl; see the log.")
+    except Exception as error:  # noqa: BLE001 - one failure must not stop the others
+        fault = told(error, f"transformation {part.name}", workspace)
         return failed_report(part, fault, time.monotonic() - started)
