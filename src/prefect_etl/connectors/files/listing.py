@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import glob, has_magic
-from pathlib import Path
+from itertools import takewhile
+from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
 import xxhash
@@ -26,19 +27,48 @@ def list_files(folder: Path, dataset: FilesDataset) -> list[str]:
     """Paths of a dataset's files relative to the folder, sorted.
 
     Hidden files are left out; in a folder, so are files of no known format.
+
+    Raises:
+        SourceReadError: A folder cannot be listed.
     """
+    try:
+        return _list(folder, dataset)
+    except OSError as error:
+        raise SourceReadError(
+            f"dataset {dataset.name}: {error.filename} cannot be listed: {error.strerror or error}",
+            hint="Give the user who runs this the right to read it, then run again.",
+        ) from error
+
+
+def _list(folder: Path, dataset: FilesDataset) -> list[str]:
     pattern = dataset.path
     target = folder / pattern
     if target.is_file():
         return [pattern]
     if target.is_dir():
         pattern = f"{glob_literal(pattern)}/**"
+        _assert_listable(target, deep=True)
         known = [p for p in glob(pattern, root_dir=folder, recursive=True) if _wanted(p, dataset)]
         return sorted(os.path.normpath(p) for p in known if (folder / p).is_file())
     if not has_magic(pattern):
         return []
+    parts = PurePath(pattern).parts[:-1]
+    fixed = list(takewhile(lambda part: not has_magic(part), parts))
+    _assert_listable(folder.joinpath(*fixed), deep=len(fixed) < len(parts) or "**" in pattern)
     found = glob(pattern, root_dir=folder, recursive=True)
     return sorted(os.path.normpath(p) for p in found if (folder / p).is_file())
+
+
+def _assert_listable(folder: Path, *, deep: bool) -> None:
+    """Glob takes a folder that it may not list for an empty one; a table would lose its rows."""
+
+    def fail(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise error
+
+    for _ in os.walk(folder, onerror=fail):
+        if not deep:
+            return
 
 
 def _wanted(path: str, dataset: FilesDataset) -> bool:
