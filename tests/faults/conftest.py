@@ -18,8 +18,6 @@ HERE = Path(__file__).parent
 # Test modules of a folder cannot import each other by themselves (--import-mode=importlib).
 sys.path.insert(0, str(HERE))
 
-SOAK = os.environ.get("PREFECT_ETL_SOAK") == "1"
-
 
 class Runner:
     """Runs pipelines, one at a time, each in a fresh process; see ``child.py``."""
@@ -64,6 +62,14 @@ def fast_folder() -> Iterator[Path]:
     within = memory if os.access(memory, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=within, prefix="prefect-etl-faults-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def root_without_files(tmp_path: Path) -> Path:
+    """The folder of the small pipeline."""
+    from shop import make
+
+    return make(tmp_path)
 
 
 @pytest.fixture

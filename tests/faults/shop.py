@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
+
+# Many more and random faults: `make soak`.
+SOAK = os.environ.get("PREFECT_ETL_SOAK") == "1"
 
 PIPELINE = """\
 name: shop
