@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import time
+import json
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
 from prefect_etl.pipeline.run import run_pipeline
@@ -37,34 +36,35 @@ def publish(root: Path, write: str, generation: int) -> None:
         assert not run_pipeline(workspace).failures
 
 
-def watch(warehouse: Path, seen: Any, stop: Any) -> None:
-    """Read as often as the file is free, and keep every picture of the tables."""
-    pictures = set()
-    while not stop.is_set():
-        try:
-            with duckdb.connect(str(warehouse), read_only=True) as connection:
-                rows = connection.execute(
-                    "SELECT generation, count(*) FROM t GROUP BY 1 ORDER BY 1"
-                ).fetchall()
-                pictures.add(tuple(rows))
-        except (duckdb.IOException, duckdb.CatalogException):
-            pass  # a load is being published, or the first one is to come
-        time.sleep(0.001)
-    seen.put(pictures)
+# Reads as often as the file is free, until it is told to stop; then tells what it saw.
+WATCH = """
+import json, select, sys, time
+import duckdb
+pictures = set()
+while not select.select([sys.stdin], [], [], 0.001)[0]:
+    try:
+        with duckdb.connect(sys.argv[1], read_only=True) as connection:
+            rows = connection.execute("SELECT generation, count(*) FROM t GROUP BY 1").fetchall()
+            pictures.add(tuple(sorted(rows)))
+    except (duckdb.IOException, duckdb.CatalogException):
+        pass  # a load is being published, or the first one is to come
+print(json.dumps(sorted(pictures)))
+"""
 
 
 @pytest.mark.parametrize("write", ["append", "merge", "replace"])
 def test_a_reader_never_sees_half_a_load(tmp_path: Path, write: str) -> None:
     (tmp_path / "data").mkdir()
     publish(tmp_path, write, 0)
-    context = multiprocessing.get_context("spawn")
-    seen, stop = context.Queue(), context.Event()
-    reader = context.Process(target=watch, args=(tmp_path / "w.duckdb", seen, stop))
-    reader.start()
-    for generation in range(1, 6):
-        publish(tmp_path, write, generation)
-    stop.set()
-    pictures = seen.get(timeout=60)
-    reader.join()
+    with subprocess.Popen(
+        [sys.executable, "-c", WATCH, str(tmp_path / "w.duckdb")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as reader:
+        for generation in range(1, 6):
+            publish(tmp_path, write, generation)
+        told, _ = reader.communicate("stop\n", timeout=60)
+    pictures = json.loads(told)
     assert len(pictures) > 1
-    assert all(len(picture) == 1 and picture[0][1] == ROWS for picture in pictures)
+    assert all([rows for _, rows in picture] == [ROWS] for picture in pictures), pictures

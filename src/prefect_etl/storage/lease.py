@@ -37,9 +37,11 @@ class Lease:
     def release(self) -> None:
         """Give it up; safe to call twice."""
         if self._descriptor is not None:
-            self._path.unlink(missing_ok=True)
-            os.close(self._descriptor)
-            self._descriptor = None
+            try:
+                self._path.unlink(missing_ok=True)
+            finally:
+                os.close(self._descriptor)
+                self._descriptor = None
 
     def __enter__(self) -> Self:
         return self
