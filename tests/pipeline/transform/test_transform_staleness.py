@@ -53,7 +53,7 @@ def test_a_new_version_of_a_table_that_is_read_runs_it_and_what_reads_it(loaded)
     loaded.load("flights", "SELECT 2 AS n")
     assert loaded.run(**specs) == {
         "x": ("flights changed: version 1 -> 2",),
-        "y": ("x will change",),
+        "y": ("x changes in this run",),
     }
     assert loaded.run(**specs) == {}
 
@@ -78,8 +78,8 @@ def test_a_load_that_is_planned_counts_already(loaded):
     specs = {"x": FLIGHTS, "y": {"sql": "FROM x"}}
     loaded.run(**specs)
     plans = loaded.plan(["flights"], **specs)
-    assert plans["x"].reasons == ("flights will change",)
-    assert plans["y"].reasons == ("x will change",)
+    assert plans["x"].reasons == ("flights changes in this run",)
+    assert plans["y"].reasons == ("x changes in this run",)
 
 
 def test_a_history_that_began_again_is_another_one(loaded):

@@ -93,7 +93,7 @@ def _read_change(
     read: Dependency, snapshot: Snapshot, seen: Read | None, changing: Collection[str]
 ) -> str | None:
     if read.label in changing:
-        return f"{read.label} will change"
+        return f"{read.label} changes in this run"
     if seen is None:
         return f"it reads {read.label} now"
     version = snapshot.version(read.table)
