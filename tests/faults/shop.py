@@ -131,8 +131,11 @@ def _quarantined(connection: Connection, root: Path) -> Counter[tuple[Any, ...]]
     return found
 
 
-def leftovers(root: Path) -> list[str]:
-    """What a run has to have removed, or must never leave."""
+def leftovers(root: Path, *, settled: bool = True) -> list[str]:
+    """What a run has to have removed, or must never leave.
+
+    Where a run was stopped, the raw zone may have batches that are not loaded yet.
+    """
     kept = root / ".prefect_etl/shop"
     # A write-ahead log holds what was committed; whoever opens the file next reads it.
     known = {"data", "pipeline.yaml", ".prefect_etl", "warehouse.duckdb", "warehouse.duckdb.wal"}
@@ -140,7 +143,7 @@ def leftovers(root: Path) -> list[str]:
     found += [str(p.relative_to(kept)) for p in kept.rglob(".*")]
     found += [str(p.relative_to(kept)) for p in (kept / "raw/leases").iterdir()]
     found += ["spill"] if (kept / "spill").exists() else []
-    for dataset in DATASETS:
+    for dataset in DATASETS if settled else ():
         recorded = {
             batch
             for path in (kept / "raw" / dataset / "loads").glob("*.json")
