@@ -22,7 +22,7 @@ from prefect_etl.orchestration.active import (
 )
 from prefect_etl.pipeline.progress import Progress
 from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
-from prefect_etl.pipeline.run import plan_run, run_pipeline
+from prefect_etl.pipeline.run import assert_known, plan_run, run_pipeline
 from prefect_etl.pipeline.spec import Connection, PipelineSpec, load_pipeline, pipeline_from
 from prefect_etl.pipeline.workspace import Workspace, new_run_id, open_workspace
 
@@ -147,6 +147,7 @@ class Pipeline:
         from prefect_etl.orchestration.active import open_run
         from prefect_etl.orchestration.server import use_server
 
+        assert_known(self.spec, only)
         home, idle = self.settings.home, self.settings.server_idle_minutes
         await asyncio.to_thread(lambda: use_server(home=home, idle_minutes=idle))
         key = str(self.spec.path or self.name)
@@ -219,7 +220,8 @@ class Pipeline:
             options = options_of(self.settings, spec, limit)
             options = replace(options, data_dir=Path(folder))
             with open_workspace(spec, options) as workspace:
-                return run_pipeline(workspace, only, progress=progress)
+                report = run_pipeline(workspace, only, progress=progress)
+            return replace(report, destination="thrown away: this was a trial")
 
 
 def _in_own_loop(call: Any) -> RunReport:

@@ -23,6 +23,7 @@ from prefect_etl.pipeline.faults import STOPPED, told
 from prefect_etl.pipeline.load import load_dataset, replay_loads, settle_last_load
 from prefect_etl.pipeline.planner import plan_dataset, table_name
 from prefect_etl.pipeline.progress import Progress, Silent
+from prefect_etl.pipeline.spec import PipelineSpec
 from prefect_etl.pipeline.transform import Prepared
 from prefect_etl.pipeline.transformations import (
     build_transformation,
@@ -80,8 +81,8 @@ def plan_run(workspace: Workspace, only: Collection[str] = (), *, refresh: bool 
         ConfigError: A name is unknown.
         BusyError: The destination cannot be read now.
     """
+    assert_known(workspace.spec, only)
     names = [sourced.spec.name for sourced in workspace.spec.datasets]
-    _assert_known(workspace, only, names)
     plans = tuple(
         plan_dataset(workspace, name, refresh=refresh) for name in names if not only or name in only
     )
@@ -90,12 +91,18 @@ def plan_run(workspace: Workspace, only: Collection[str] = (), *, refresh: bool 
     return RunPlan(workspace.spec.name, plans, transformations)
 
 
-def _assert_known(workspace: Workspace, only: Collection[str], names: Sequence[str]) -> None:
-    known = [*names, *(part.name for part in workspace.spec.transformations)]
+def assert_known(spec: PipelineSpec, only: Collection[str]) -> None:
+    """Make sure that a pipeline has what is asked for by name.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    known = [sourced.spec.name for sourced in spec.datasets]
+    known += [part.name for part in spec.transformations]
     for name in only:
         if name not in known:
             raise ConfigError(
-                f"pipeline {workspace.spec.name} has no dataset or transformation {name}"
+                f"pipeline {spec.name} has no dataset or transformation {name}"
                 f"{did_you_mean(name, known)}",
                 hint=f"It has: {', '.join(known)}.",
             )
