@@ -180,6 +180,11 @@ def small_files(bench: Bench) -> Result:
             floor,
         ),
         Program(
+            "the same, columns given",
+            place.python("one_statement", f"{data}/*.csv", str(floor), "columns"),
+            floor,
+        ),
+        Program(
             "without Prefect",
             place.python("without_prefect", "pipeline.yaml"),
             bench.folder("small"),

@@ -13,6 +13,7 @@ from prefect_etl.core.ledger import KnownUnit, LedgerState
 from prefect_etl.core.load import Load
 from prefect_etl.core.manifest import LoadRecord
 from prefect_etl.core.schema import TableSchema
+from prefect_etl.core.sql import literal, literals
 from prefect_etl.core.unit import Unit
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.tombstones (
     key JSON NOT NULL, cursor_value VARCHAR
 );
 """
-_THIS = "table_schema = ? AND table_name = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,19 @@ def exists(cursor: duckdb.DuckDBPyConnection) -> bool:
     """Whether the file has a ledger."""
     found = cursor.execute(
         "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() "
-        "AND schema_name = ? AND table_name = 'tombstones'",
-        [SCHEMA],
+        f"AND schema_name = {literal(SCHEMA)} AND table_name = 'tombstones'"
     ).fetchone()
     return found is not None
+
+
+def _this(table: tuple[str, str]) -> str:
+    return f"table_schema = {literal(table[0])} AND table_name = {literal(table[1])}"
 
 
 def owner(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> tuple[str, str] | None:
     """The pipeline and dataset that a table belongs to."""
     found: tuple[str, str] | None = cursor.execute(
-        f"SELECT pipeline, dataset FROM {SCHEMA}.tables WHERE {_THIS}", table
+        f"SELECT pipeline, dataset FROM {SCHEMA}.tables WHERE {_this(table)}"
     ).fetchone()
     return found
 
@@ -87,15 +90,13 @@ def read_state(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> Led
     """What the ledger knows of a table."""
     row = cursor.execute(
         "SELECT version, lineage, next_unit_id, columns, cursor_value, fingerprint, refresh "
-        f"FROM {SCHEMA}.tables WHERE {_THIS}",
-        table,
+        f"FROM {SCHEMA}.tables WHERE {_this(table)}"
     ).fetchone()
     if row is None:
         return LedgerState()
     units = cursor.execute(
         "SELECT unit_id, position, unit_version, size, modified_ns, seen_ns "
-        f"FROM {SCHEMA}.units WHERE {_THIS}",
-        table,
+        f"FROM {SCHEMA}.units WHERE {_this(table)}"
     ).fetchall()
     version, lineage, next_unit_id, columns, cursor_value, fingerprint, refresh = row
     return LedgerState(
@@ -114,8 +115,7 @@ def read_last_load(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str]) ->
     """The record of the load that made the current version."""
     row = cursor.execute(
         "SELECT version, lineage, batches, run_id, refresh, committed_ns "
-        f"FROM {SCHEMA}.loads WHERE {_THIS} ORDER BY version DESC LIMIT 1",
-        table,
+        f"FROM {SCHEMA}.loads WHERE {_this(table)} ORDER BY version DESC LIMIT 1"
     ).fetchone()
     if row is None:
         return None
@@ -135,25 +135,23 @@ def record_load(
     lineage, batches = outcome.lineage, json.dumps(load.batches)
     values = [*table, load.version, lineage, load.run_id, load.refresh, batches]
     values += [len(load.units), time.time_ns(), *(getattr(sums, name) for name in _COUNTS)]
-    places = ", ".join("?" for _ in values)
-    cursor.execute(f"INSERT INTO {SCHEMA}.loads VALUES ({places})", values)
+    cursor.execute(f"INSERT INTO {SCHEMA}.loads VALUES ({literals(values)})")
     next_unit_id = max([load.state.next_unit_id, *(unit.unit_id + 1 for unit in load.units)])
-    cursor.execute(f"DELETE FROM {SCHEMA}.tables WHERE {_THIS}", table)
+    cursor.execute(f"DELETE FROM {SCHEMA}.tables WHERE {_this(table)}")
+    row = {
+        "table_schema": table[0],
+        "table_name": table[1],
+        "pipeline": load.pipeline,
+        "dataset": load.dataset.name,
+        "version": load.version,
+        "lineage": lineage,
+        "next_unit_id": next_unit_id,
+        "columns": json.dumps(load.evolution.schema.pairs()),
+        "cursor_value": outcome.cursor,
+        "fingerprint": load.dataset.fingerprint,
+    }
     cursor.execute(
-        f"INSERT INTO {SCHEMA}.tables BY NAME SELECT ? AS table_schema, ? AS table_name, "
-        "? AS pipeline, ? AS dataset, ? AS version, ? AS lineage, ? AS next_unit_id, "
-        "? AS columns, ? AS cursor_value, ? AS fingerprint",
-        [
-            *table,
-            load.pipeline,
-            load.dataset.name,
-            load.version,
-            lineage,
-            next_unit_id,
-            json.dumps(load.evolution.schema.pairs()),
-            outcome.cursor,
-            load.dataset.fingerprint,
-        ],
+        f"INSERT INTO {SCHEMA}.tables ({', '.join(row)}) VALUES ({literals(row.values())})"
     )
 
 
@@ -164,13 +162,13 @@ def _record_units(
     counts: Mapping[int, Accounting],
 ) -> None:
     if load.refresh or load.dataset.write == "replace":
-        cursor.execute(f"DELETE FROM {SCHEMA}.units WHERE {_THIS}", table)
+        cursor.execute(f"DELETE FROM {SCHEMA}.units WHERE {_this(table)}")
     kept = [unit for unit in load.units if not unit.unit.transient]
     if not kept:
         return
     cursor.execute(
-        f"DELETE FROM {SCHEMA}.units WHERE {_THIS} AND position IN (SELECT unnest(?))",
-        [*table, [unit.unit.position for unit in kept]],
+        f"DELETE FROM {SCHEMA}.units WHERE {_this(table)} "
+        f"AND position IN (SELECT unnest({literal([unit.unit.position for unit in kept])}))"
     )
     columns: list[list[Any]] = [
         [unit.unit_id for unit in kept],
@@ -183,16 +181,16 @@ def _record_units(
         [load.version for _ in kept],
         *([getattr(counts[unit.unit_id], name) for unit in kept] for name in _COUNTS),
     ]
-    unnested = ", ".join("unnest(?)" for _ in columns)
-    cursor.execute(f"INSERT INTO {SCHEMA}.units SELECT ?, ?, {unnested}", [*table, *columns])
+    unnested = ", ".join(f"unnest({literal(column)})" for column in columns)
+    cursor.execute(f"INSERT INTO {SCHEMA}.units SELECT {literals(table)}, {unnested}")
 
 
 def ask_for_refresh(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> None:
     """Make the next load begin from an empty table."""
-    cursor.execute(f"UPDATE {SCHEMA}.tables SET refresh = TRUE WHERE {_THIS}", table)
+    cursor.execute(f"UPDATE {SCHEMA}.tables SET refresh = TRUE WHERE {_this(table)}")
 
 
 def forget(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> None:
     """Remove all that the ledger knows of a table but its version and its loads."""
     for name in ("units", "tombstones"):
-        cursor.execute(f"DELETE FROM {SCHEMA}.{name} WHERE {_THIS}", table)
+        cursor.execute(f"DELETE FROM {SCHEMA}.{name} WHERE {_this(table)}")

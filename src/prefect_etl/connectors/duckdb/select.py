@@ -188,7 +188,7 @@ def _tree(session: Session, sql: str) -> dict[str, Any]:
         with session.cursor() as cursor:
             statements = cursor.extract_statements(sql)
             _assert_one(sql, statements)
-            row = cursor.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
+            row = cursor.execute(f"SELECT json_serialize_sql({literal(sql)}::VARCHAR)").fetchone()
     except duckdb.ParserException as error:
         raise ConfigError(f"the SQL cannot be read: {_said(error)}") from error
     parsed = json.loads(row[0]) if row else {}

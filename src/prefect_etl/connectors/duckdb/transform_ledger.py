@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from prefect_etl.connectors.duckdb.ledger import SCHEMA
 from prefect_etl.connectors.transforming import Publication
 from prefect_etl.core.schema import TableSchema
+from prefect_etl.core.sql import literal, literals
 from prefect_etl.core.warehouse import (
     DatasetTable,
     Read,
@@ -32,7 +33,6 @@ CREATE TABLE IF NOT EXISTS {_TABLE} (
     built_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now()
 );
 """
-_THIS = "lower(table_schema) = lower(?) AND lower(table_name) = lower(?)"
 
 
 def create_ledger(cursor: duckdb.DuckDBPyConnection) -> None:
@@ -120,23 +120,23 @@ def record(
     rows: int | None,
 ) -> None:
     """Write what was published, in the transaction of its table."""
-    table = (publication.table.schema, publication.table.name)
-    cursor.execute(f"DELETE FROM {_TABLE} WHERE {_THIS}", table)
+    table = publication.table
     cursor.execute(
-        f"INSERT INTO {_TABLE} (pipeline, name, table_schema, table_name, kind, fingerprint, "
-        "reads, version, history, columns, row_count, run_id) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            publication.pipeline,
-            publication.name,
-            *table,
-            publication.kind,
-            json.dumps(dict(publication.fingerprint)),
-            json.dumps([_read_json(read) for read in publication.reads]),
-            version.number,
-            version.history,
-            json.dumps(columns.pairs()),
-            rows,
-            publication.run_id,
-        ],
+        f"DELETE FROM {_TABLE} WHERE lower(table_schema) = lower({literal(table.schema)}) "
+        f"AND lower(table_name) = lower({literal(table.name)})"
     )
+    row = {
+        "pipeline": publication.pipeline,
+        "name": publication.name,
+        "table_schema": table.schema,
+        "table_name": table.name,
+        "kind": publication.kind,
+        "fingerprint": json.dumps(dict(publication.fingerprint)),
+        "reads": json.dumps([_read_json(read) for read in publication.reads]),
+        "version": version.number,
+        "history": version.history,
+        "columns": json.dumps(columns.pairs()),
+        "row_count": rows,
+        "run_id": publication.run_id,
+    }
+    cursor.execute(f"INSERT INTO {_TABLE} ({', '.join(row)}) VALUES ({literals(row.values())})")

@@ -27,8 +27,7 @@ def exists(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> bool:
     """Whether there is a table or view of this name."""
     found = cursor.execute(
         "SELECT 1 FROM information_schema.tables WHERE table_catalog = current_database() "
-        "AND table_schema = ? AND table_name = ?",
-        table,
+        f"AND table_schema = {literal(table[0])} AND table_name = {literal(table[1])}"
     ).fetchone()
     return found is not None
 
@@ -99,7 +98,7 @@ def _remove_earlier_versions(
     if not earlier:
         return 0
     row = cursor.execute(
-        f"DELETE FROM {qualified(*table)} WHERE {UNIT_ID} IN (SELECT unnest(?))", [earlier]
+        f"DELETE FROM {qualified(*table)} WHERE {UNIT_ID} IN (SELECT unnest({literal(earlier)}))"
     ).fetchone()
     return int(row[0]) if row else 0
 
@@ -239,9 +238,9 @@ def highest_cursor(cursor: duckdb.DuckDBPyConnection, load: Load, before: str | 
         return None
     kind = load.evolution.schema[load.dataset.cursor].type
     # From the load, not the table: a row that was read and lost, or deleted, was seen all the same.
+    earlier = literal(None if load.refresh else before)
     row = cursor.execute(
-        f"SELECT CAST(greatest(max({identifier(load.dataset.cursor)}), CAST(? AS {kind})) "
-        f"AS VARCHAR) FROM ({load.rows})",
-        [None if load.refresh else before],
+        f"SELECT CAST(greatest(max({identifier(load.dataset.cursor)}), CAST({earlier} AS {kind})) "
+        f"AS VARCHAR) FROM ({load.rows})"
     ).fetchone()
     return row[0] if row else None

@@ -8,9 +8,9 @@ a type that does.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prefect_etl.connectors.files.config import FilesDataset, Format
 from prefect_etl.connectors.files.dialect import sniff
@@ -108,9 +108,8 @@ def _detect_json(
         raise SourceReadError(f"{units[0].position} is empty", hint="Put records in it.")
     # All of all files: a key that a sample missed would be left out without a word.
     described = cursor.execute(
-        "DESCRIBE SELECT * FROM read_json($files, sample_size = -1, union_by_name = true, "
-        "maximum_sample_files = 2147483647)",
-        {"files": files},
+        f"DESCRIBE SELECT * FROM read_json({literal(files)}, sample_size = -1, "
+        "union_by_name = true, maximum_sample_files = 2147483647)"
     ).fetchall()
     return Reading(kind, TableSchema.from_pairs((row[0], row[1]) for row in described), {})
 
@@ -121,8 +120,8 @@ def _detect_parquet(
     files = {glob_literal(str(folder / unit.position)): unit for unit in units}
     shapes = cursor.execute(
         "SELECT file_name, list((name, type, logical_type::VARCHAR, converted_type, "
-        "num_children, precision, scale))::VARCHAR FROM parquet_schema($files) GROUP BY ALL",
-        {"files": list(files)},
+        f"num_children, precision, scale))::VARCHAR FROM parquet_schema({literal(list(files))}) "
+        "GROUP BY ALL"
     ).fetchall()
     shape_of = {str(Path(name)): shape for name, shape in shapes}
     by_shape: dict[str, list[Unit]] = {}
@@ -202,15 +201,15 @@ def broaden(
         failing = _failing_columns(cursor, reading, files)
         if not failing or any(name in dataset.types for name in failing):
             return {}
-        source, parameters = csv_source(as_text(reading, failing), files)
+        source = csv_source(as_text(reading, failing), files)
         types = {column.name: column.type for column in reading.columns}
-        return {name: _broader(cursor, source, parameters, name, types[name]) for name in failing}
+        return {name: _broader(cursor, source, name, types[name]) for name in failing}
 
 
 def _failing_columns(
     cursor: duckdb.DuckDBPyConnection, reading: Reading, files: Sequence[str]
 ) -> list[str]:
-    source, parameters = csv_source(
+    source = csv_source(
         reading,
         files,
         store_rejects=True,
@@ -219,7 +218,7 @@ def _failing_columns(
         rejects_scan="_etl_reject_scans",
     )
     try:
-        cursor.execute(f"SELECT count(COLUMNS(*)) FROM {source}", parameters).fetchall()
+        cursor.execute(f"SELECT count(COLUMNS(*)) FROM {source}").fetchall()
         rejects = cursor.execute(
             "SELECT DISTINCT column_name, error_type::VARCHAR FROM _etl_rejects"
         ).fetchall()
@@ -240,19 +239,13 @@ def _fractional(
     names = integers(reading)
     if not names:
         return []
-    source, parameters = csv_source(as_text(reading, names), files)
+    source = csv_source(as_text(reading, names), files)
     tests = ", ".join(f"bool_or(regexp_matches({identifier(name)}, '[.eE]'))" for name in names)
-    found = cursor.execute(f"SELECT {tests} FROM {source}", parameters).fetchone() or ()
+    found = cursor.execute(f"SELECT {tests} FROM {source}").fetchone() or ()
     return [name for name, fractional in zip(names, found, strict=True) if fractional]
 
 
-def _broader(
-    cursor: duckdb.DuckDBPyConnection,
-    source: str,
-    parameters: Mapping[str, Any],
-    name: str,
-    kind: str,
-) -> str:
+def _broader(cursor: duckdb.DuckDBPyConnection, source: str, name: str, kind: str) -> str:
     column = identifier(name)
     candidate = "DOUBLE" if _NUMBER.fullmatch(kind) else "TIMESTAMP" if kind == "DATE" else None
     if candidate is None:
@@ -262,7 +255,6 @@ def _broader(
     )
     row = cursor.execute(
         f"SELECT bool_and(TRY_CAST({column} AS {candidate}) IS NOT NULL AND {exact}) "
-        f"FROM {source} WHERE {column} IS NOT NULL",
-        dict(parameters),
+        f"FROM {source} WHERE {column} IS NOT NULL"
     ).fetchone()
     return candidate if row and row[0] else "VARCHAR"

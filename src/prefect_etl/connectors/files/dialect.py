@@ -15,6 +15,7 @@ from prefect_etl.connectors.files.config import FilesDataset, Format
 from prefect_etl.connectors.files.listing import first_line, glob_literal, open_plain
 from prefect_etl.connectors.files.reading import Reading
 from prefect_etl.core.schema import TableSchema
+from prefect_etl.core.sql import literal
 from prefect_etl.core.unit import Unit
 from prefect_etl.errors import SourceReadError
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _ABSENT = "(empty)"
 _HEAD = 1 << 20
+# What a date looks like unless said otherwise; saying it makes the reader slower by a twentieth.
+_ISO_DATE = "%Y-%m-%d"
 _DELIMITERS = b",;\t|"
 
 
@@ -96,11 +99,11 @@ def _sniff(
     unit: Unit,
     pinned: dict[str, Any],
 ) -> Reading:
-    arguments = "".join(f", {name} = ${name}" for name in pinned)
+    arguments = "".join(f", {name} = {literal(value)}" for name, value in pinned.items())
+    file = literal(glob_literal(str(folder / unit.position)))
     found = cursor.execute(
         "SELECT Delimiter, Quote, Escape, SkipRows, HasHeader, Columns, DateFormat, "
-        f"TimestampFormat FROM sniff_csv($file{arguments})",
-        {"file": glob_literal(str(folder / unit.position)), **pinned},
+        f"TimestampFormat FROM sniff_csv({file}{arguments})"
     ).fetchone()
     if found is None:
         raise SourceReadError(f"{unit.position} cannot be read as CSV")
@@ -109,7 +112,7 @@ def _sniff(
     quote = '"' if quote == _ABSENT else quote
     escape = quote if escape == _ABSENT else escape
     dialect = {"delim": delim, "quote": quote, "escape": escape, "skip": skip, "header": header}
-    if date_format:
+    if date_format and date_format != _ISO_DATE:
         dialect["dateformat"] = date_format
     if timestamp_format:
         dialect["timestampformat"] = timestamp_format

@@ -11,8 +11,8 @@ from prefect_etl.connectors.files.config import Format, compression_of
 from prefect_etl.connectors.files.listing import glob_literal
 from prefect_etl.core.rows import UNIT_INDEX, Relation
 from prefect_etl.core.schema import Column, TableSchema
-from prefect_etl.core.sql import identifier
-from prefect_etl.core.types import is_integer, whole_number
+from prefect_etl.core.sql import identifier, literal
+from prefect_etl.core.types import is_integer, whole_numbers
 from prefect_etl.core.unit import Unit
 
 _SMALL = 8 << 20
@@ -54,18 +54,17 @@ def relation(folder: Path, reading: Reading, units: Sequence[Unit]) -> Relation:
     index = f", file_index AS {UNIT_INDEX}" if len(units) > 1 else ""
     match reading.format:
         case "csv" | "tsv":
-            source, parameters = csv_source(as_text(reading, integers(reading)), files)
-            columns = ", ".join(_converted(column) for column in reading.columns)
+            source = csv_source(as_text(reading, integers(reading)), files)
+            columns = _converted(reading.columns)
         case "json" | "jsonl":
-            source, columns = "read_json($files, columns = $columns)", "*"
-            parameters = {"files": files, "columns": dict(reading.columns.pairs())}
+            types = literal(dict(reading.columns.pairs()))
+            source, columns = f"read_json({literal(files)}, columns = {types})", "*"
         case "parquet":
-            source, columns, parameters = "read_parquet($files)", "*", {"files": files}
+            source, columns = f"read_parquet({literal(files)})", "*"
         case "arrow":
             raise AssertionError("Arrow files are streamed, not scanned")
     return Relation(
         f"SELECT {columns}{index} FROM {source}",
-        parameters,
         whole_units=_all_small(reading, units),
     )
 
@@ -85,11 +84,16 @@ def retyped(schema: TableSchema, types: Mapping[str, str]) -> TableSchema:
     return TableSchema(tuple(Column(c.name, types.get(c.name, c.type)) for c in schema))
 
 
-def _converted(column: Column) -> str:
-    name = identifier(column.name)
-    if not is_integer(column.type):
-        return name
-    return f"{whole_number(name, column.type, column.name)} AS {name}"
+def _converted(columns: TableSchema) -> str:
+    """All columns, those of whole numbers from text; one of these checks all of them at once."""
+    selected = {column.name: identifier(column.name) for column in columns}
+    whole = {name: kind for name, kind in columns.pairs() if is_integer(kind)}
+    for name, kind in whole.items():
+        selected[name] = f"CAST({identifier(name)} AS {kind}) AS {identifier(name)}"
+    if whole:
+        name, kind = next(iter(whole.items()))
+        selected[name] = f"{whole_numbers(list(whole), kind)} AS {identifier(name)}"
+    return ", ".join(selected.values())
 
 
 def _all_small(reading: Reading, units: Sequence[Unit]) -> bool:
@@ -99,9 +103,8 @@ def _all_small(reading: Reading, units: Sequence[Unit]) -> bool:
     )
 
 
-def csv_source(reading: Reading, files: Sequence[str], **more: Any) -> tuple[str, dict[str, Any]]:
-    """A call of DuckDB's CSV reader that detects nothing, and its parameters."""
-    options = {**reading.options, **more}
-    arguments = "".join(f", {name} = ${name}" for name in options)
-    source = f"read_csv($files, auto_detect = false, columns = $columns{arguments})"
-    return source, {"files": list(files), "columns": dict(reading.columns.pairs()), **options}
+def csv_source(reading: Reading, files: Sequence[str], **more: Any) -> str:
+    """A call of DuckDB's CSV reader that detects nothing."""
+    options = {"columns": dict(reading.columns.pairs()), **reading.options, **more}
+    arguments = "".join(f", {name} = {literal(value)}" for name, value in options.items())
+    return f"read_csv({literal(files)}, auto_detect = false{arguments})"
