@@ -50,7 +50,8 @@ class Options:
 
 def new_run_id() -> str:
     """An id that sorts by time of start."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}-{uuid4().hex[:6]}"
 
 
 class Workspace:
