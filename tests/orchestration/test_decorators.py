@@ -231,3 +231,29 @@ def test_a_configured_api_is_used_and_no_server_is_started(
     )
     assert run.communicate()[0].strip() == "http://127.0.0.1:9/api"
     assert not empty_home.exists()
+
+
+def test_plain_parameters_are_stored_as_prefect_stores_them(program: Program) -> None:
+    run = program(
+        """
+        import sys
+        from enum import StrEnum
+        from prefect import Flow
+        from prefect_etl import flow
+
+        class Colour(StrEnum):
+            RED = "red"
+
+        @flow
+        def act(*, path, names, full, day): ...
+
+        plain = dict(path="p.yaml", names=["a", "b"], full=True, day=None)
+        ours = act.serialize_parameters(plain)
+        assert "fastapi" not in sys.modules, "it costs a tenth of a second"
+        assert ours == Flow.serialize_parameters(act, plain)
+        others = dict(path=Colour.RED, names={1, 2}, full=1.5, day=object())
+        assert act.serialize_parameters(others) == Flow.serialize_parameters(act, others)
+        """
+    )
+    output, errors = run.communicate()
+    assert run.returncode == 0, errors

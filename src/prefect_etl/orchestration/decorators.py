@@ -26,6 +26,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Hooks = list[FlowStateHook[..., Any]] | None
 Runner = TaskRunner[PrefectFuture[Any]]
+# What JSON has, and no subclass: an enumeration of texts is none of them.
+_PLAIN = (str, int, bool, type(None))
 
 
 class FlowOptions(TypedDict, total=False):
@@ -61,6 +63,13 @@ class EtlFlow(Flow[P, R]):
         changed = super().with_options(**options)
         changed.__class__ = type(self)
         return cast("EtlFlow[P, R]", changed)
+
+    def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Parameters as the API stores them; plain values are already what Prefect would send."""
+        # Prefect's encoder is FastAPI's, whose import takes a tenth of a second.
+        if all(map(_is_plain, parameters.values())):
+            return dict(parameters)
+        return super().serialize_parameters(parameters)
 
     if not TYPE_CHECKING:  # type checkers see the overloads of Prefect
 
@@ -153,6 +162,11 @@ def task(
     if fn is None:
         return lambda function: EtlTask(function, **options)
     return EtlTask(fn, **options)
+
+
+def _is_plain(value: Any) -> bool:
+    parts = value if type(value) is list else [value]
+    return all(type(part) in _PLAIN for part in parts)
 
 
 def _served(call: Callable[[], Any], *, defer: bool = False) -> Any:
