@@ -255,5 +255,5 @@ def test_plain_parameters_are_stored_as_prefect_stores_them(program: Program) ->
         assert act.serialize_parameters(others) == Flow.serialize_parameters(act, others)
         """
     )
-    output, errors = run.communicate()
+    _, errors = run.communicate()
     assert run.returncode == 0, errors
