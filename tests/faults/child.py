@@ -56,10 +56,13 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         obey_permissions()
     with watch(before, after):
         report = run(Path(job["root"]), job["batch_bytes"], job.get("lock_timeout", 10))
+    named = {part.dataset: part for part in report.datasets}
+    named |= {part.name: part for part in report.transformations}
+    failed = {name: part for name, part in named.items() if part.status in ("failed", "skipped")}
     return {
         "status": report.status,
-        "failed": {d.dataset: d.reason for d in report.datasets if d.status == "failed"},
-        "hints": [d.hint for d in report.datasets if d.status == "failed"],
+        "failed": {name: part.reason for name, part in failed.items()},
+        "hints": [part.hint for part in failed.values()],
         "steps": [asdict(step) for step in steps],
     }
 

@@ -69,7 +69,7 @@ def root_without_files(tmp_path: Path) -> Path:
     """The folder of the small pipeline."""
     from shop import make
 
-    return make(tmp_path)
+    return make(tmp_path, transformations=True)
 
 
 @pytest.fixture

@@ -37,6 +37,24 @@ sources:
             name: {unique: true}
           on_violation: quarantine
 """
+TRANSFORMATIONS = """\
+transformations:
+  totals:
+    sql: SELECT what, count(*) AS events, max(n) AS highest FROM events GROUP BY what
+    checks: {unique: what}
+  latest:
+    sql: SELECT id, updated FROM orders
+    kind: incremental
+    key: id
+  catalogue: {sql: SELECT * FROM prices WHERE price > 1, kind: view}
+  busiest: {python: models:busiest}
+"""
+MODELS = """\
+import pandas as pd
+
+def busiest(totals: pd.DataFrame) -> pd.DataFrame:
+    return totals.sort_values("events", ascending=False).head(3)
+"""
 DATASETS = ("events", "orders", "prices", "people")
 
 # A unit that is larger than this is a batch of its own, so that a small pipeline has many.
@@ -62,10 +80,11 @@ SECOND = {
 INCREMENTS = (FIRST, SECOND)
 
 
-def make(root: Path) -> Path:
+def make(root: Path, *, transformations: bool = False) -> Path:
     """A folder with the pipeline file and no data yet."""
     root.mkdir(parents=True, exist_ok=True)
-    (root / "pipeline.yaml").write_text(PIPELINE)
+    (root / "pipeline.yaml").write_text(PIPELINE + TRANSFORMATIONS * transformations)
+    (root / "models.py").write_text(MODELS)
     return root
 
 
@@ -106,6 +125,12 @@ def _tables(connection: Connection) -> dict[str, Any]:
 
 def _ledger(connection: Connection) -> dict[str, Any]:
     """What the ledger tells of versions, units and rows; times and random names left out."""
+    parts = {
+        name
+        for (name,) in connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = '_prefect_etl'"
+        ).fetchall()
+    }
     return {
         part: connection.execute(f"SELECT {shown} FROM _prefect_etl.{part} ORDER BY ALL").fetchall()
         for part, shown in {
@@ -113,7 +138,9 @@ def _ledger(connection: Connection) -> dict[str, Any]:
             "units": "* EXCLUDE (unit_id, modified_ns, seen_ns, batch_id)",
             "loads": "* EXCLUDE (lineage, run_id, batches, committed_ns)",
             "tombstones": "*",
+            "transformations": "* EXCLUDE (reads, history, run_id, built_at)",
         }.items()
+        if part in parts
     }
 
 
@@ -138,7 +165,8 @@ def leftovers(root: Path, *, settled: bool = True) -> list[str]:
     """
     kept = root / ".prefect_etl/shop"
     # A write-ahead log holds what was committed; whoever opens the file next reads it.
-    known = {"data", "pipeline.yaml", ".prefect_etl", "warehouse.duckdb", "warehouse.duckdb.wal"}
+    known = {"data", "pipeline.yaml", "models.py", "__pycache__"}
+    known |= {".prefect_etl", "warehouse.duckdb", "warehouse.duckdb.wal"}
     found = [path.name for path in root.iterdir() if path.name not in known]
     found += [str(p.relative_to(kept)) for p in kept.rglob(".*")]
     found += [str(p.relative_to(kept)) for p in (kept / "raw/leases").iterdir()]

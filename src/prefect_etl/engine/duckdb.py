@@ -87,6 +87,11 @@ class Session:
             self._running.add(cursor)
         try:
             yield cursor
+        except RuntimeError as error:
+            # In the main thread DuckDB puts Ctrl-C, and what a signal's handler raised, in one.
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise error.__cause__ from None
+            raise
         finally:
             with self._guard:
                 self._running.discard(cursor)

@@ -129,6 +129,8 @@ def _extract_all(
         futures = [pool.submit(copy_context().run, one, batch) for batch in batches]
         try:
             return [future.result() for future in futures]
-        except BaseException:  # also Ctrl-C: what has not begun must not begin
+        except BaseException as error:  # also Ctrl-C: what has not begun must not begin
             pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception):  # nor what has begun be waited for
+                workspace.interrupt()
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from prefect_etl.connectors.transforming import SqlTables, Transforming
 from prefect_etl.core.plan import TransformationPlan
 from prefect_etl.core.report import TransformationReport
 from prefect_etl.core.warehouse import Snapshot
-from prefect_etl.errors import ConfigError
+from prefect_etl.errors import ConfigError, VersionConflict
 from prefect_etl.pipeline.faults import told
 from prefect_etl.pipeline.progress import Progress
 from prefect_etl.pipeline.transform import (
@@ -21,6 +22,10 @@ from prefect_etl.pipeline.transform import (
     prepare,
 )
 from prefect_etl.pipeline.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+# Each loss of a race means that another run published, so this is never reached in practice.
+_ATTEMPTS = 5
 
 BuildOne = Callable[[Prepared], TransformationReport]
 
@@ -142,12 +147,22 @@ def run_transformations(
     return reports
 
 
+def _built(part: Prepared, build_one: BuildOne) -> TransformationReport:
+    """Build; where another run published first, again: on what that run left."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return build_one(part)
+        except VersionConflict as conflict:
+            logger.info("%s; building again", conflict.message)
+    return build_one(part)
+
+
 def _build(
     workspace: Workspace, part: Prepared, reason: str, build_one: BuildOne
 ) -> TransformationReport:
     started = time.monotonic()
     try:
-        return replace(build_one(part), reason=reason)
+        return replace(_built(part, build_one), reason=reason)
     except Exception as error:  # noqa: BLE001 - one failure must not stop the others
         fault = told(error, f"transformation {part.name}", workspace)
         return failed_report(part, fault, time.monotonic() - started)
