@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import traceback
 from dataclasses import asdict
 from itertools import count
@@ -30,11 +31,15 @@ from prefect_etl.pipeline.spec import load_pipeline
 from prefect_etl.pipeline.workspace import Options, open_workspace
 
 
-def run(root: Path, batch_bytes: int, lock_timeout: float) -> RunReport:
-    """Run the pipeline of a folder in steps that always come in the same order."""
-    source.BATCH_BYTES = batch_bytes
-    options = Options(concurrency=1, threads=1, lock_timeout=lock_timeout)
-    with open_workspace(load_pipeline(root / "pipeline.yaml"), options) as workspace:
+def run(job: dict[str, Any]) -> RunReport:
+    """Run the pipeline of a folder, by default in steps that always come in the same order."""
+    source.BATCH_BYTES = job["batch_bytes"]
+    threads = job.get("threads", 1)
+    options = Options(
+        concurrency=threads, threads=threads, lock_timeout=job.get("lock_timeout", 10)
+    )
+    spec = load_pipeline(Path(job["root"]) / "pipeline.yaml")
+    with open_workspace(spec, options) as workspace:
         return run_pipeline(workspace)
 
 
@@ -52,10 +57,14 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         if len(steps) == job.get("after"):
             os.kill(os.getpid(), signal.SIGKILL)
 
+    if "dies_within" in job:
+        timer = threading.Timer(job["dies_within"], os.kill, (os.getpid(), signal.SIGKILL))
+        timer.daemon = True
+        timer.start()
     if job.get("obeys_permissions"):
         obey_permissions()
     with watch(before, after):
-        report = run(Path(job["root"]), job["batch_bytes"], job.get("lock_timeout", 10))
+        report = run(job)
     named = {part.dataset: part for part in report.datasets}
     named |= {part.name: part for part in report.transformations}
     failed = {name: part for name, part in named.items() if part.status in ("failed", "skipped")}

@@ -53,7 +53,7 @@ MODELS = """\
 import pandas as pd
 
 def busiest(totals: pd.DataFrame) -> pd.DataFrame:
-    return totals.sort_values("events", ascending=False).head(3)
+    return totals.sort_values(["events", "what"]).tail(3)
 """
 DATASETS = ("events", "orders", "prices", "people")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -61,12 +62,13 @@ def _start(folder: Path, increment: int, runner: Runner) -> Start:
     return Start(begun, outcome(finished), done["steps"])
 
 
-def _faults(start: Start, kill: dict[str, int], runner: Runner, number: int) -> list[str]:
+def _faults(start: Start, kill: Mapping[str, float], runner: Runner, number: int) -> list[str]:
     """Kill a run, restart it, and say what is wrong then."""
     root = start.folder.with_name(f"{start.folder.name}-{number}")
     shutil.copytree(start.folder, root)
     try:
-        if (killed := runner.run(root, **kill))["status"] != "killed":
+        killed = runner.run(root, **kill)
+        if killed["status"] != "killed" and "dies_within" not in kill:
             return [f"was not killed: {killed}"]
         restarted = runner.run(root)
         faults = [] if restarted["status"] == "completed" else [str(restarted["failed"])]
@@ -82,30 +84,49 @@ def _faults(start: Start, kill: dict[str, int], runner: Runner, number: int) -> 
         shutil.rmtree(root)
 
 
+def _all_faults(
+    start: Start, kills: Sequence[Mapping[str, float]], runners: list[Runner]
+) -> list[list[str]]:
+    free: SimpleQueue[Runner] = SimpleQueue()
+    for runner in runners:
+        free.put(runner)
+    numbers = count()
+
+    def attempt(kill: Mapping[str, float]) -> list[str]:
+        runner = free.get()
+        try:
+            return _faults(start, kill, runner, next(numbers))
+        finally:
+            free.put(runner)
+
+    with ThreadPoolExecutor(len(runners)) as pool:
+        return list(pool.map(attempt, kills))
+
+
 @pytest.mark.parametrize("increment", range(len(INCREMENTS)))
 def test_a_run_killed_at_any_step_converges(increment, fast_folder, capsys):
-    with Runner() as one, Runner() as two, ThreadPoolExecutor(2) as pool:
-        free: SimpleQueue[Runner] = SimpleQueue()
-        start = _start(fast_folder, increment, one)
-        for runner in (one, two):
-            free.put(runner)
-        numbers = count()
-
-        def attempt(kill: dict[str, int]) -> list[str]:
-            runner = free.get()
-            try:
-                return _faults(start, kill, runner, next(numbers))
-            finally:
-                free.put(runner)
-
+    with Runner() as one, Runner() as two:
+        start = _start(fast_folder / "steps", increment, one)
         kills = list(start.kills())
-        found = list(zip(kills, pool.map(attempt, kills), strict=True))
+        found = _all_faults(start, kills, [one, two])
     wrong = [
         f"killed {kill}, {start.steps[next(iter(kill.values())) - 1]}: {fault}"
-        for kill, faults in found
+        for kill, faults in zip(kills, found, strict=True)
         for fault in faults
     ]
     with capsys.disabled():
         told = f"killed at {len(kills)} points of {len(start.steps)} steps"
         print(f"\n{told}")  # noqa: T201 - the figure is the point
     assert not wrong, f"{len(wrong)} faults:\n" + "\n".join(wrong[:20])
+
+
+@pytest.mark.parametrize("increment", range(len(INCREMENTS)))
+def test_a_run_of_several_threads_killed_at_any_time_converges(increment, fast_folder):
+    """Also within a statement: while rows are copied, while a transaction commits."""
+    chance = random.Random(increment)
+    with Runner() as one, Runner() as two:
+        start = _start(fast_folder / "times", increment, one)
+        moments = [chance.uniform(0.01, 0.5) for _ in range(400 if SOAK else 15)]
+        kills = [{"dies_within": moment, "threads": 2} for moment in moments]
+        found = _all_faults(start, kills, [one, two])
+    assert [faults for faults in found if faults] == []
