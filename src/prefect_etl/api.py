@@ -143,7 +143,6 @@ class Pipeline:
         progress: Progress | None = None,
     ) -> RunReport:
         """Run the pipeline as a Prefect flow; as :meth:`run`."""
-        from prefect_etl.flows.main import etl
         from prefect_etl.orchestration.active import open_run
         from prefect_etl.orchestration.server import use_server
 
@@ -152,6 +151,10 @@ class Pipeline:
         await asyncio.to_thread(lambda: use_server(home=home, idle_minutes=idle))
         key = str(self.spec.path or self.name)
         with open_run(key, new_run_id(), progress, (self.spec, self.settings)) as run:
+            run.plan_ahead(only, refresh=full_refresh)
+            # Importing Prefect takes a second, in which the plan is made.
+            from prefect_etl.flows.main import etl
+
             try:
                 return await etl.with_options(flow_run_name=self.name)(
                     key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 
 from prefect.runtime import flow_run
 
@@ -14,10 +15,11 @@ from prefect_etl.errors import RunFailedError
 from prefect_etl.flows.raw_data import extract_raw
 from prefect_etl.flows.transformations import transform
 from prefect_etl.orchestration.active import ActiveRun, open_run
+from prefect_etl.orchestration.clients import shared_client
 from prefect_etl.orchestration.decorators import flow
 from prefect_etl.orchestration.publishing import publish_report
 from prefect_etl.pipeline.extract import Extracted
-from prefect_etl.pipeline.run import Steps, finish, logged, plan_run, run_dataset
+from prefect_etl.pipeline.run import Steps, finish, logged, run_dataset
 from prefect_etl.pipeline.transform import Prepared
 from prefect_etl.pipeline.transformations import run_transformations
 from prefect_etl.tasks.extraction import extract
@@ -43,15 +45,15 @@ async def etl(
         RunFailedError: Parts failed; carries the report. The others were published.
     """
     with open_run(pipeline, run_id) as run, logged(run.workspace) as begun:
-        plan = await asyncio.to_thread(plan_run, run.workspace, only or (), refresh=full_refresh)
-        run.planned(plan)
-        extracted: dict[str, Extracted | DatasetReport] = {}
-        if any(dataset.action == "load" for dataset in plan.datasets):
-            extracted = await extract_raw(pipeline, run_id=run.workspace.run_id)
-        reports = await asyncio.gather(
-            *(_load(pipeline, run, dataset, extracted) for dataset in plan.datasets)
-        )
-        built = await _transform(pipeline, run, reports, full_refresh)
+        plan = await run.make_plan(only or (), refresh=full_refresh)
+        with nullcontext() if plan.empty else shared_client():
+            extracted: dict[str, Extracted | DatasetReport] = {}
+            if any(dataset.action == "load" for dataset in plan.datasets):
+                extracted = await extract_raw(pipeline, run_id=run.workspace.run_id)
+            reports = await asyncio.gather(
+                *(_load(pipeline, run, dataset, extracted) for dataset in plan.datasets)
+            )
+            built = await _transform(pipeline, run, reports, full_refresh)
         report = await asyncio.to_thread(finish, run.workspace, begun, reports, built)
         report = await publish_report(run.workspace, report, str(flow_run.id))
         if report.failures:

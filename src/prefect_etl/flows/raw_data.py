@@ -10,9 +10,10 @@ from prefect_etl.core.plan import DatasetPlan
 from prefect_etl.core.report import DatasetReport
 from prefect_etl.core.unit import Batch
 from prefect_etl.orchestration.active import ActiveRun, open_run
+from prefect_etl.orchestration.clients import shared_client
 from prefect_etl.orchestration.decorators import flow
 from prefect_etl.pipeline.extract import Extracted, extract_dataset
-from prefect_etl.pipeline.run import failed, plan_run
+from prefect_etl.pipeline.run import failed
 from prefect_etl.tasks.extraction import extract
 
 
@@ -30,8 +31,8 @@ async def extract_raw(
     Returns:
         By dataset: references to its batches, or the report of its failure.
     """
-    with open_run(pipeline, run_id) as run:
-        plan = run.plan or run.planned(await asyncio.to_thread(plan_run, run.workspace, only or ()))
+    with open_run(pipeline, run_id) as run, shared_client():
+        plan = run.plan or await run.make_plan(only or ())
         todo = [dataset for dataset in plan.datasets if dataset.action == "load"]
         results = await asyncio.gather(*(_extract(pipeline, run, dataset) for dataset in todo))
         return {dataset.dataset: result for dataset, result in zip(todo, results, strict=True)}

@@ -6,8 +6,8 @@ import asyncio
 
 from prefect_etl.core.report import TransformationReport
 from prefect_etl.orchestration.active import open_run
+from prefect_etl.orchestration.clients import shared_client
 from prefect_etl.orchestration.decorators import flow
-from prefect_etl.pipeline.run import plan_run
 from prefect_etl.pipeline.transform import Prepared
 from prefect_etl.pipeline.transformations import run_transformations
 from prefect_etl.tasks.transformation import build
@@ -30,11 +30,9 @@ async def transform(
         run_id: The run that it is part of; one of its own if not given.
         failed: Names of datasets that failed in this run.
     """
-    with open_run(pipeline, run_id) as run:
+    with open_run(pipeline, run_id) as run, shared_client():
         workspace = run.workspace
-        plan = run.plan
-        if plan is None:
-            plan = await asyncio.to_thread(plan_run, workspace, only or (), refresh=full_refresh)
+        plan = run.plan or await run.make_plan(only or (), refresh=full_refresh)
 
         def build_one(prepared: Prepared) -> TransformationReport:
             return build(pipeline, workspace.run_id, prepared, refresh=full_refresh)

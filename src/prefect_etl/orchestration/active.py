@@ -6,8 +6,11 @@ to Prefect's database, and a connection may hold a secret.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from prefect_etl.config.logging_config import run_scope
 from prefect_etl.config.settings import Settings, load_settings
 from prefect_etl.core.plan import DatasetPlan, RunPlan
 from prefect_etl.pipeline.progress import Progress, Silent
+from prefect_etl.pipeline.run import plan_run
 from prefect_etl.pipeline.spec import PipelineSpec, load_pipeline
 from prefect_etl.pipeline.workspace import Options, Workspace, open_workspace
 
@@ -29,6 +33,33 @@ class ActiveRun:
     progress: Progress
     plan: RunPlan | None = None
     plans: dict[str, DatasetPlan] = field(default_factory=dict)
+    _planning: Future[RunPlan] | None = None
+
+    def plan_ahead(self, only: Collection[str], *, refresh: bool) -> Future[RunPlan]:
+        """Begin to plan in a thread: it needs no Prefect, whose first second passes meanwhile."""
+        pool = ThreadPoolExecutor(1, "plan")
+        self._planning = pool.submit(
+            copy_context().run, plan_run, self.workspace, only, refresh=refresh
+        )
+        pool.shutdown(wait=False)
+        return self._planning
+
+    async def make_plan(self, only: Collection[str], *, refresh: bool = False) -> RunPlan:
+        """The plan that was begun, or a new one.
+
+        Raises:
+            ConfigError: A name is unknown.
+            BusyError: The destination cannot be read now.
+        """
+        planning = self._planning or self.plan_ahead(only, refresh=refresh)
+        self._planning = None
+        return self.planned(await asyncio.wrap_future(planning))
+
+    def leave_plan(self) -> None:
+        """Stop planning, if nobody waited for the plan."""
+        if self._planning is not None:
+            self.workspace.interrupt()
+            wait([self._planning])
 
     def planned(self, plan: RunPlan) -> RunPlan:
         """Keep the plan for the tasks that will ask for it."""
@@ -93,3 +124,4 @@ def open_run(
                 yield run
         finally:
             del _RUNS[workspace.run_id]
+            run.leave_plan()
