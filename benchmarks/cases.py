@@ -150,7 +150,7 @@ def raw_zone(bench: Bench) -> Result:
     programs = [
         Program(
             f"{who}, {compression}",
-            place.python("raw_write", who, "pipeline.yaml", compression),
+            place.python("raw_write", who, "pipeline.yaml", compression, str(csv)),
             bench.folder(f"raw-{who}"),
             before=write,
         )
