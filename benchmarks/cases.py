@@ -159,7 +159,8 @@ def raw_zone(bench: Bench) -> Result:
     ]
     found = bench.measure(*programs)
     notes = [
-        f"{name:<40} write {m.figure('write'):6.2f} s   table {m.figure('load'):6.2f} s   "
+        f"{name:<40} write {m.figure('write'):6.2f} s  cpu {m.figure('cpu'):6.2f} s   "
+        f"table {m.figure('load'):6.2f} s   "
         f"{m.figure('megabytes'):6.0f} MB"
         for name, m in found.items()
     ]
