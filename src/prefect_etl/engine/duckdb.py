@@ -28,6 +28,30 @@ _HOLDER = re.compile(r"\(PID (\d+)\)")
 _POLL_SECONDS = 0.05
 
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B", re.IGNORECASE)
+# DuckDB's own limit is for its buffers; what its allocator and threads take comes on top.
+_BUFFERS = 85  # percent
+
+
+def bytes_of(size: str) -> int:
+    """A size as DuckDB spells it, in bytes.
+
+    Raises:
+        ValueError: It is not spelled so.
+
+    Example:
+        >>> bytes_of("1GiB"), bytes_of("1.5 MB")
+        (1073741824, 1500000)
+    """
+    match = _SIZE.fullmatch(size.strip())
+    if match is None:
+        raise ValueError(f"{size!r} is not a size such as 1GiB")
+    number, unit, binary = match.groups()
+    return int(
+        float(number) * (1024 if binary else 1000) ** ("KMGT".find(unit.upper()) + 1 if unit else 0)
+    )
+
+
 class Session:
     """A DuckDB instance with limits.
 
@@ -35,7 +59,7 @@ class Session:
     by one thread at a time.
 
     Args:
-        memory_limit: What DuckDB may use, as DuckDB spells sizes: ``1GiB``.
+        memory_limit: What the engine may use, as DuckDB spells sizes: ``1GiB``.
         spill: Folder for what does not fit; made on first use, removed by DuckDB.
         threads: Worker threads; all cores if None.
         wait: Seconds to wait for a database file that another process holds.
@@ -55,7 +79,7 @@ class Session:
         import duckdb
 
         config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": memory_limit,
+            "memory_limit": f"{bytes_of(memory_limit) * _BUFFERS // 100}B",
             # A table's rows have no order, so a load need not buffer for one; the raw zone asks
             # for the source's order itself.
             "preserve_insertion_order": False,
