@@ -32,6 +32,8 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
 _RUN_LOGGERS = frozenset({"prefect.flow_runs", "prefect.task_runs"})
 # What prefect.flow_engine and prefect.task_engine say when a run is over.
 _ENDINGS = ("Finished in state ", "Crash detected! ")
+# What its senders of events and logs say when a command ends sooner than they do.
+_WAITING = "Still processing items: "
 
 # A worker thread starts with an empty context; it falls back on the run of its process.
 _run_id: ContextVar[str] = ContextVar("prefect_etl_run_id", default="")
@@ -168,6 +170,8 @@ def _add_run_id(record: logging.LogRecord) -> bool:
 def _is_no_outcome(record: logging.LogRecord) -> bool:
     if record.exc_info and type(record.exc_info[1]).__name__ == "InterruptException":
         return False  # DuckDB's, from a statement that was stopped with its run
+    if record.getMessage().startswith(_WAITING):
+        return False
     if record.name not in _RUN_LOGGERS:
         return True
     return not (_is_expected(record) or record.getMessage().startswith(_ENDINGS))
