@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prefect_etl.connectors.duckdb.alter import alter
 from prefect_etl.connectors.transforming import Publication
 from prefect_etl.core.schema import UNKNOWN, Evolution, TableSchema, evolve
 from prefect_etl.core.sql import identifier, qualified
@@ -85,7 +86,8 @@ def _merge(
 ) -> tuple[TableSchema, int]:
     """Replace the rows of the result's keys; rows of other keys stay."""
     evolution = _evolution(publication, _columns(cursor, publication.table))
-    _alter(cursor, publication, evolution, name)
+    hint = "Cast the column in the transformation."
+    alter(cursor, name, evolution, publication.name, hint)
     stage = publication.staged.relation
     same = " AND ".join(f"t.{identifier(k)} = s.{identifier(k)}" for k in publication.key)
     cursor.execute(f"DELETE FROM {name} t USING {stage} s WHERE {same}")
@@ -111,23 +113,3 @@ def _evolution(publication: Publication, present: TableSchema) -> Evolution:
             hint="Cast the column in the transformation, or build its table anew with "
             "--full-refresh.",
         ) from error
-
-
-def _alter(
-    cursor: duckdb.DuckDBPyConnection, publication: Publication, evolution: Evolution, name: str
-) -> None:
-    for column in evolution.added:
-        cursor.execute(f"ALTER TABLE {name} ADD COLUMN {identifier(column.name)} {column.type}")
-    for column_name, old, new in evolution.widened:
-        column_id = identifier(column_name)
-        back = f"TRY_CAST(CAST({column_id} AS {new}) AS {old})"
-        changed = cursor.execute(
-            f"SELECT {column_id} FROM {name} WHERE {back} IS DISTINCT FROM {column_id} LIMIT 1"
-        ).fetchone()
-        if changed is not None:
-            raise SchemaError(
-                f"{publication.name}: column {column_name} would be widened from {old} to {new}, "
-                f"and its value {changed[0]} would change",
-                hint="Cast the column in the transformation.",
-            )
-        cursor.execute(f"ALTER TABLE {name} ALTER COLUMN {column_id} TYPE {new}")

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from prefect_etl.connectors.duckdb.alter import alter
 from prefect_etl.connectors.duckdb.ledger import SCHEMA as LEDGER
 from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.load import Load
 from prefect_etl.core.rows import ROW_NUMBER, UNIT_ID
 from prefect_etl.core.schema import Column
 from prefect_etl.core.sql import identifier, literal, qualified
-from prefect_etl.errors import AccountingError, SchemaError
+from prefect_etl.errors import AccountingError
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,7 +42,8 @@ def write_rows(
         removed = _create(cursor, table, load)
     else:
         removed = 0
-        _alter(cursor, table, load)
+        hint = "Pin its type with types: {column: type}."
+        alter(cursor, qualified(*table), load.evolution, load.dataset.name, hint)
     if load.dataset.write == "merge":
         return _merge(cursor, table, load)
     if not fresh:
@@ -67,25 +69,6 @@ def _create(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str], load: Loa
     columns = ", ".join(f"{identifier(c.name)} {c.type}" for c in _columns(load))
     cursor.execute(f"CREATE OR REPLACE TABLE {qualified(*table)} ({columns})")
     return int(removed)
-
-
-def _alter(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str], load: Load) -> None:
-    name = qualified(*table)
-    for column in load.evolution.added:
-        cursor.execute(f"ALTER TABLE {name} ADD COLUMN {identifier(column.name)} {column.type}")
-    for column_name, old, new in load.evolution.widened:
-        column_id = identifier(column_name)
-        back = f"TRY_CAST(CAST({column_id} AS {new}) AS {old})"
-        changed = cursor.execute(
-            f"SELECT {column_id} FROM {name} WHERE {back} IS DISTINCT FROM {column_id} LIMIT 1"
-        ).fetchone()
-        if changed is not None:
-            raise SchemaError(
-                f"{load.dataset.name}: column {column_name} would be widened from {old} to {new}, "
-                f"and its value {changed[0]} would change",
-                hint=f"Pin its type with types: {{{column_name}: …}}.",
-            )
-        cursor.execute(f"ALTER TABLE {name} ALTER COLUMN {column_id} TYPE {new}")
 
 
 def _remove_earlier_versions(
