@@ -18,6 +18,7 @@ from prefect_etl.orchestration.active import ActiveRun, open_run
 from prefect_etl.orchestration.clients import shared_client
 from prefect_etl.orchestration.decorators import flow
 from prefect_etl.orchestration.publishing import publish_report
+from prefect_etl.orchestration.references import as_it_is
 from prefect_etl.pipeline.extract import Extracted
 from prefect_etl.pipeline.run import Steps, finish, logged, run_dataset
 from prefect_etl.pipeline.transform import Prepared
@@ -98,9 +99,9 @@ def task_steps(pipeline: str, run: ActiveRun) -> Steps:
     run_id = run.workspace.run_id
 
     def extract_one(plan: DatasetPlan, batch: Batch) -> Manifest:
-        return extract(pipeline, run_id, plan, batch)
+        return extract(pipeline, run_id, as_it_is(plan), as_it_is(batch))
 
     def load_all(plan: DatasetPlan, extracted: Extracted) -> DatasetReport:
-        return load(pipeline, run_id, plan, extracted)
+        return load(pipeline, run_id, as_it_is(plan), as_it_is(extracted))
 
     return Steps(extract_one, load_all)

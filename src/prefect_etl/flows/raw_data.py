@@ -12,6 +12,7 @@ from prefect_etl.core.unit import Batch
 from prefect_etl.orchestration.active import ActiveRun, open_run
 from prefect_etl.orchestration.clients import shared_client
 from prefect_etl.orchestration.decorators import flow
+from prefect_etl.orchestration.references import as_it_is
 from prefect_etl.pipeline.extract import Extracted, extract_dataset
 from prefect_etl.pipeline.run import failed
 from prefect_etl.tasks.extraction import extract
@@ -46,7 +47,7 @@ def extract_in_tasks(pipeline: str, run: ActiveRun, plan: DatasetPlan) -> Extrac
     """Extract one dataset, each batch in a task of the flow that calls."""
 
     def one(plan: DatasetPlan, batch: Batch) -> Manifest:
-        return extract(pipeline, run.workspace.run_id, plan, batch)
+        return extract(pipeline, run.workspace.run_id, as_it_is(plan), as_it_is(batch))
 
     run.progress.started("extract", plan.dataset, plan.size)
     started = time.monotonic()

@@ -8,6 +8,7 @@ from prefect_etl.core.report import TransformationReport
 from prefect_etl.orchestration.active import open_run
 from prefect_etl.orchestration.clients import shared_client
 from prefect_etl.orchestration.decorators import flow
+from prefect_etl.orchestration.references import as_it_is
 from prefect_etl.pipeline.transform import Prepared
 from prefect_etl.pipeline.transformations import run_transformations
 from prefect_etl.tasks.transformation import build
@@ -35,7 +36,7 @@ async def transform(
         plan = run.plan or await run.make_plan(only or (), refresh=full_refresh)
 
         def build_one(prepared: Prepared) -> TransformationReport:
-            return build(pipeline, workspace.run_id, prepared, refresh=full_refresh)
+            return build(pipeline, workspace.run_id, as_it_is(prepared), refresh=full_refresh)
 
         return await asyncio.to_thread(
             run_transformations, workspace, plan.transformations, failed or (), build_one
