@@ -6,7 +6,7 @@ DEMO := build/demo
 # Bytecode makes start-up twice as fast; some machines switch it off.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test check coverage bench soak lock clean
+.PHONY: setup demo test check coverage bench soak lock bench-lock clean
 
 setup: $(VENV)/.done
 
@@ -47,6 +47,14 @@ lock:
 	build/lock/bin/uv pip compile --quiet --universal --generate-hashes --no-strip-extras \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --extra dev --python-version 3.11 \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+bench-lock:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet uv
+	build/lock/bin/uv pip compile --quiet --universal --generate-hashes --no-strip-extras \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --python-version 3.11 \
+	  --custom-compile-command "make bench-lock" -c requirements.lock \
+	  benchmarks/requirements.txt -o benchmarks/requirements.lock
 
 clean:
 	rm -rf build $(VENV)
