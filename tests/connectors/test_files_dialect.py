@@ -10,7 +10,7 @@ import pytest
 from prefect_etl.connectors.files import FilesConnection, FilesDataset, FilesSource
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.engine.duckdb import Session
-from prefect_etl.errors import SourceReadError
+from prefect_etl.errors import SourceReadError, StorageError
 
 
 def read(folder: Path, text: str, **fields: Any) -> list[Any]:
@@ -65,3 +65,21 @@ def test_an_empty_file_alone_is_refused(tmp_path: Path) -> None:
 def test_dates_of_other_orders_are_read(tmp_path: Path) -> None:
     rows = read(tmp_path, "d\n13/02/2024\n01/03/2024\n")
     assert [str(row[0]) for row in rows] == ["2024-02-13", "2024-03-01"]
+
+
+def test_too_little_memory_is_told_as_that(tmp_path: Path) -> None:
+    wide = ",".join(f"c{n}" for n in range(10_000))
+    (tmp_path / "a.csv").write_text(f"{wide}\n{','.join('1' * 10_000)}\n")
+    session = Session(memory_limit="64MiB", spill=tmp_path / "spill")
+    source = FilesSource(
+        FilesConnection(folder=tmp_path), FilesDataset(name="t", path="a.csv"), session
+    )
+
+    def everything() -> None:
+        (batch,) = source.batches(source.units(LedgerState()), LedgerState())
+        with source.read(batch) as rows:
+            session.query(rows.sql, rows.parameters)
+
+    with pytest.raises(StorageError, match="Out of Memory") as caught:
+        everything()
+    assert "PREFECT_ETL_MEMORY_LIMIT" in str(caught.value)

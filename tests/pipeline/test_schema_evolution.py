@@ -140,3 +140,16 @@ def test_a_fraction_in_a_pinned_integer_is_refused(project: Project) -> None:
     project.dataset["types"] = {"v": "int64"}
     project.write("a.csv", "v\n1\n2.5\n")
     assert 'column "v" has a number that is not whole' in project.fail().reason
+
+
+def test_integers_longer_than_64_bits_are_exact(project: Project) -> None:
+    project.write("a.csv", "id\n12345678901234567890\n1\n")
+    project.load()
+    assert project.types()["id"] == "HUGEINT"
+    assert project.rows() == [(1,), (12345678901234567890,)]
+
+
+def test_long_integers_among_fractions_stay_text(project: Project) -> None:
+    project.write("a.csv", "v\n12345678901234567890\n1.5\n")
+    project.load()
+    assert project.rows() == [("1.5",), ("12345678901234567890",)]

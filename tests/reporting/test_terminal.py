@@ -123,7 +123,7 @@ def plan():
                 "orders", "main.orders", "blocked", (), error="no file matches", hint="Put one."
             ),
         ),
-        (TransformationPlan("delays", "main.delays", "run", ("flights will change",)),),
+        (TransformationPlan("delays", "main.delays", "run", ("flights changes in this run",)),),
     )
 
 
@@ -131,7 +131,7 @@ def test_a_plan_says_what_would_run_and_why(plan):
     rows = table_of(shown(render_plan, plan))
     assert ["flights", "load", "2", "300 kB", "2 new files"] in rows
     assert ["planes", "skip", "1 file, unchanged"] in rows
-    assert ["delays", "run", "flights will change"] in rows
+    assert ["delays", "run", "flights changes in this run"] in rows
 
 
 def test_a_plan_says_schema_differences_and_what_blocks(plan):

@@ -216,7 +216,7 @@ def _sync_names(folder: Path) -> None:
 
 
 def storage_error(error: Exception, what: str) -> EtlError:
-    """Translate an I/O error of DuckDB's that concerns a local file.
+    """Translate an error of DuckDB's that concerns a local file, or memory.
 
     Example:
         >>> print(storage_error(Exception("IO Error: No space left on device"), "raw zone"))
@@ -225,11 +225,11 @@ def storage_error(error: Exception, what: str) -> EtlError:
     """
     text = str(error).strip().split("\n")[0]
     full = "No space left" in text or "disk full" in text.lower() or "max_temp_directory" in text
-    hint = (
-        "Free disk space and run again; nothing was published."
-        if full
-        else "Check that the path exists, is not damaged and may be written, then run again."
-    )
+    hint = "Check that the path exists, is not damaged and may be written, then run again."
+    if full:
+        hint = "Free disk space and run again; nothing was published."
+    elif "Out of Memory" in text:
+        hint = "Give the engine more, for example PREFECT_ETL_MEMORY_LIMIT=4GiB, and run again."
     return StorageError(f"{what}: {text}", hint=hint)
 
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # So many files of one header are looked at, spread over all of them.
 _SAMPLED_FILES = 8
 # More digits than a double holds exactly.
+_WHOLE = r"\s*[+-]?\d+\s*"
+_SAMPLED_ROWS = 20_480
 _LONG_INTEGER = r"^[+-]?\d{16,}$"
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL.*")
 
@@ -88,9 +90,42 @@ def _detect_csv(
     for members in by_header.values():
         sampled = [u for u in _spread(members) if u not in empty]
         readings = [sniff(cursor, folder, dataset, kind, unit) for unit in sampled]
-        columns = _unify([reading.columns for reading in readings])
+        columns = _unify(
+            [
+                _with_long_integers(cursor, folder, reading, unit)
+                for reading, unit in zip(readings, sampled, strict=True)
+            ]
+        )
         groups.append((readings[0].with_columns(columns), members))
     return groups
+
+
+def _with_long_integers(
+    cursor: duckdb.DuckDBPyConnection, folder: Path, reading: Reading, unit: Unit
+) -> TableSchema:
+    """Columns of integers that are too long for BIGINT; the sniffer would make them DOUBLE."""
+    doubles = [column.name for column in reading.columns if column.type == "DOUBLE"]
+    if not doubles:
+        return reading.columns
+    source = csv_source(as_text(reading, doubles), [glob_literal(str(folder / unit.position))])
+    tests = ", ".join(
+        f"bool_or(regexp_matches({name}, {literal(_LONG_INTEGER)})), "
+        f"bool_and(regexp_full_match({name}, {literal(_WHOLE)}))"
+        for name in map(identifier, doubles)
+    )
+    names = ", ".join(map(identifier, doubles))
+    found = (
+        cursor.execute(
+            f"SELECT {tests} FROM (SELECT {names} FROM {source} LIMIT {_SAMPLED_ROWS})"
+        ).fetchone()
+        or ()
+    )
+    types = {
+        name: "HUGEINT" if whole else "VARCHAR"
+        for name, long, whole in zip(doubles, found[::2], found[1::2], strict=True)
+        if long
+    }
+    return retyped(reading.columns, types)
 
 
 def _spread(units: Sequence[Unit]) -> list[Unit]:
@@ -161,6 +196,8 @@ def _common(seen: str | None, kind: str) -> str:
     # narrower type fails on its first value and is broadened.
     if "VARCHAR" in (seen, kind):
         return kind if seen == "VARCHAR" else seen
+    if {seen, kind} == {"HUGEINT", "DOUBLE"}:
+        return "VARCHAR"  # neither holds the other's values
     return widen(seen, kind) or "VARCHAR"
 
 

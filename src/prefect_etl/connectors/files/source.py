@@ -21,7 +21,7 @@ from prefect_etl.connectors.files.soundness import assert_sound
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Batch, Unit
-from prefect_etl.engine.duckdb import Session
+from prefect_etl.engine.duckdb import Session, storage_error
 from prefect_etl.errors import EtlError, SourceReadError
 
 # Small files are packed until their bytes come to this; a larger file is a batch of its own.
@@ -151,6 +151,8 @@ class FilesSource:
             raise
         except duckdb.InterruptException:
             raise
+        except duckdb.OutOfMemoryException as error:
+            raise storage_error(error, self._dataset.name) from error
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise _read_error(str(error), paths, self._dataset.name) from error
 
