@@ -153,3 +153,24 @@ def test_long_integers_among_fractions_stay_text(project: Project) -> None:
     project.write("a.csv", "v\n12345678901234567890\n1.5\n")
     project.load()
     assert project.rows() == [("1.5",), ("12345678901234567890",)]
+
+
+def test_a_pin_does_not_round_json(project: Project) -> None:
+    project.dataset |= {"path": "*.json", "types": {"v": "int64"}}
+    project.write("a.json", '[{"v": 1}, {"v": 2.5}]')
+    assert 'column "v" has a number that is not whole' in project.fail().reason
+    project.write("a.json", '[{"v": 1.0}, {"v": 2}]')
+    project.load()
+    assert project.rows() == [(1,), (2,)]
+
+
+def test_a_cast_does_not_round_parquet(project: Project) -> None:
+    import duckdb
+
+    project.dataset |= {"path": "*.parquet", "columns": {"cast": {"v": "int32"}}}
+    path = project.data / "a.parquet"
+    duckdb.execute(f"COPY (SELECT 1.5::DOUBLE AS v) TO '{path}' (FORMAT parquet)")
+    assert 'column "v" has a number that is not whole' in project.fail().reason
+    duckdb.execute(f"COPY (SELECT 3.0::DOUBLE AS v) TO '{path}' (FORMAT parquet)")
+    project.load()
+    assert project.rows() == [(3,)]

@@ -137,3 +137,22 @@ def whole_numbers(columns: Sequence[str], kind: str) -> str:
     )
     first = identifier(columns[0])
     return f"CASE WHEN {fraction} THEN error(CASE {said} END) ELSE CAST({first} AS {kind}) END"
+
+
+def exact_cast(expression: str, source: str, kind: str, column: str) -> str:
+    """SQL that converts a value, and fails where DuckDB would round it to a whole number.
+
+    Args:
+        expression: The value.
+        source: Its type.
+        kind: The type to convert to.
+        column: The column's name, for the error.
+    """
+    cast = f"CAST({expression} AS {kind})"
+    if not is_integer(kind) or is_integer(source):
+        return cast
+    rounded = (
+        f"{expression} IS NOT NULL AND TRY_CAST({expression} AS DOUBLE) "
+        f"IS DISTINCT FROM CAST(TRY_CAST({expression} AS {kind}) AS DOUBLE)"
+    )
+    return f"CASE WHEN {rounded} THEN error({literal(_NOT_WHOLE.format(column))}) ELSE {cast} END"

@@ -17,7 +17,7 @@ from prefect_etl.core.manifest import Manifest
 from prefect_etl.core.rows import RESERVED_PREFIX, ROW_NUMBER, UNIT_ID, UNIT_INDEX
 from prefect_etl.core.schema import UNKNOWN, Column, Evolution, TableSchema, evolve, widen
 from prefect_etl.core.sql import identifier, literals
-from prefect_etl.core.types import is_integer, stored_type
+from prefect_etl.core.types import exact_cast, is_integer, stored_type
 from prefect_etl.errors import SchemaError
 
 KEEP = "_etl_keep"
@@ -98,7 +98,8 @@ def _project_one(column: Column, name: str, spec: DatasetSpec) -> Projected:
         return Projected(Column(name, rules.type), column.name, tried, failed)
     cast = spec.columns.cast.get(name)
     if cast is not None and cast != kind:
-        return Projected(Column(name, cast), column.name, f"CAST({source} AS {cast})")
+        exact = exact_cast(source, kind, cast, name)
+        return Projected(Column(name, cast), column.name, exact)
     return Projected(Column(name, kind), column.name, source)
 
 
@@ -218,7 +219,7 @@ def _restored(column: Column, spec: DatasetSpec) -> str:
     if column.type not in (stored, UNKNOWN):
         expression = f"CAST({name} AS {column.type})"
     if kind not in (column.type, UNKNOWN):
-        expression = f"CAST({expression} AS {kind})"
+        expression = exact_cast(expression, column.type, kind, column.name)
     return name if expression == name else f"{expression} AS {name}"
 
 

@@ -24,6 +24,7 @@ from prefect_etl.connectors.files.reading import (
 )
 from prefect_etl.core.schema import TableSchema, widen
 from prefect_etl.core.sql import identifier, literal
+from prefect_etl.core.types import is_integer
 from prefect_etl.core.unit import Unit
 from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import SourceReadError
@@ -201,12 +202,14 @@ def _common(seen: str | None, kind: str) -> str:
     return widen(seen, kind) or "VARCHAR"
 
 
-def settle(schema: TableSchema, dataset: FilesDataset, table: TableSchema | None) -> TableSchema:
+def settle(reading: Reading, dataset: FilesDataset, table: TableSchema | None) -> Reading:
     """Bend detected types towards pins and towards the table that exists.
 
     A column that is text in the table is read as text, so that ``007`` stays what it is; a number
-    is read as the table's type unless a wider one was detected.
+    is read as the table's type unless a wider one was detected. JSON was looked at whole, and its
+    reader rounds: what has no whole numbers is read as it is, and converted later with a check.
     """
+    schema = reading.columns
     cast = {*dataset.columns.cast, *_typed_by_contract(dataset)}
     types: dict[str, str] = {}
     for column in schema:
@@ -219,7 +222,11 @@ def settle(schema: TableSchema, dataset: FilesDataset, table: TableSchema | None
             both = _NUMBER.fullmatch(present.type) and _NUMBER.fullmatch(column.type)
             wider = widen(present.type, column.type) if both else None
             types[column.name] = wider or present.type
-    return retyped(schema, types)
+        wanted = types.get(column.name, column.type)
+        rounds = is_integer(wanted) and not is_integer(column.type) and column.type != "JSON"
+        if reading.format in ("json", "jsonl") and rounds:
+            types[column.name] = column.type
+    return reading.with_columns(retyped(schema, types))
 
 
 def _typed_by_contract(dataset: FilesDataset) -> set[str]:

@@ -76,8 +76,7 @@ class FilesSource:
         for reading, members in groups:
             settled = reading
             if reading.format in ("csv", "tsv", "json", "jsonl"):
-                columns = settle(reading.columns, self._dataset, state.schema)
-                settled = reading.with_columns(columns)
+                settled = settle(reading, self._dataset, state.schema)
             batches += _packed(members, settled)
         order = {unit.position: index for index, unit in enumerate(units)}
         return sorted(batches, key=lambda batch: order[batch.units[0].position])
