@@ -132,7 +132,7 @@ def _load_apart(name: str, path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException:  # whatever the user's module raised: half a module must not stay
         del sys.modules[name]
         raise
     return module

@@ -50,5 +50,5 @@ async def _show(report: RunReport) -> None:
 
     try:
         await acreate_table_artifact(table=report_rows(report), key="etl-run")
-    except Exception:
+    except Exception:  # whatever Prefect's client raised: a picture must not fail the run
         logger.warning("the run's summary could not be shown in Prefect", exc_info=True)

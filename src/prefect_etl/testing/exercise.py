@@ -40,11 +40,11 @@ class Exercise:
 
     def uri(self, folder: Path) -> str:
         """The URI of a system that belongs to this folder alone and is empty at first."""
-        raise NotImplementedError
+        raise NotImplementedError("abstract: each exercise says it")
 
     def put(self, folder: Path, rows: Sequence[Row]) -> None:
         """Make the source hold these rows, in this order, and no others."""
-        raise NotImplementedError
+        raise NotImplementedError("abstract: each exercise says it")
 
     def fields(self) -> dict[str, Any]:
         """The fields of a dataset that reads them, but its name."""
@@ -52,7 +52,7 @@ class Exercise:
 
     def rows(self, folder: Path, schema: str, table: str) -> list[dict[str, Any]]:
         """The rows of a loaded table, without columns whose names begin with ``_etl_``."""
-        raise NotImplementedError
+        raise NotImplementedError("abstract: each exercise says it")
 
     @property
     def connector(self) -> Connector:

@@ -54,7 +54,7 @@ class Files(Exercise):
 
     def write(self, table: Any, path: Path) -> None:
         """Write one file."""
-        raise NotImplementedError
+        raise NotImplementedError("abstract: each exercise says it")
 
     def fields(self) -> dict[str, Any]:
         """All files of this format."""
