@@ -96,9 +96,20 @@ def test_two_files_of_one_name_wait_for_each_other(warehouse: Path, tmp_path: Pa
 
 def test_running_statements_can_be_stopped() -> None:
     session = Session()
-    threading.Timer(0.2, session.interrupt).start()
-    with pytest.raises(duckdb.InterruptException):
-        session.query("SELECT count(*) FROM range(100000000) a, range(100000) b")
+    over = threading.Event()
+
+    def stop() -> None:
+        while not over.wait(0.1):  # again, in case the statement had not begun
+            session.interrupt()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    try:
+        with pytest.raises(duckdb.InterruptException):
+            session.query("SELECT count(*) FROM range(100000000) a, range(100000) b")
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_views_work_when_the_file_is_opened_alone(warehouse: Path) -> None:

@@ -4,37 +4,52 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+import subprocess
+import sys
+import time
 
 import pytest
 from project import Project
 from steps import Step, watch
 
+# In a process of its own: a signal that comes too early or too late must not hit the tests.
+_CHILD = """
+import signal
 from prefect_etl.engine.duckdb import Session
 
-_LONG = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b"
+class StoppedError(KeyboardInterrupt):
+    pass
+
+def stop(*_):
+    raise StoppedError
+
+signal.signal(signal.SIGUSR1, stop)
+session = Session()
+print("ready", flush=True)
+try:
+    session.query("SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b")
+except BaseException as error:
+    print(type(error).__name__, flush=True)
+"""
 
 
-def test_a_statement_that_is_interrupted_raises_keyboard_interrupt():
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        Session().query(_LONG)
-
-
-def test_what_a_handler_raises_is_kept():
-    class StoppedError(KeyboardInterrupt):
-        pass
-
-    def stop(*_: object) -> None:
-        raise StoppedError
-
-    previous = signal.signal(signal.SIGUSR1, stop)
-    try:
-        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
-        with pytest.raises(StoppedError):
-            Session().query(_LONG)
-    finally:
-        signal.signal(signal.SIGUSR1, previous)
+@pytest.mark.parametrize(
+    ("sent", "raised"),
+    [(signal.SIGINT, "KeyboardInterrupt"), (signal.SIGUSR1, "StoppedError")],
+)
+def test_a_statement_that_is_interrupted_raises_what_the_handler_raised(sent, raised):
+    with subprocess.Popen(
+        [sys.executable, "-c", _CHILD], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(0.5)
+        child.send_signal(sent)
+        try:
+            told, _ = child.communicate(timeout=60)
+        finally:
+            child.kill()
+    assert told == f"{raised}\n"
 
 
 @pytest.mark.parametrize("call", ["COPY", "INSERT", "commit"])
