@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.core.sql import identifier, literal
+from prefect_etl.engine.signals import stopped_by_signals
 from prefect_etl.errors import BusyError, EtlError, StorageError
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ class Session:
         with self._guard:
             self._running.add(cursor)
         try:
-            yield cursor
+            with stopped_by_signals(cursor.interrupt):
+                yield cursor
         except RuntimeError as error:
             # In the main thread DuckDB puts Ctrl-C, and what a signal's handler raised, in one.
             if isinstance(error.__cause__, KeyboardInterrupt):
