@@ -1,33 +1,23 @@
-"""Prefect's ``flow`` and ``task`` with all their options, at home on the shared local server.
-
-A flow or task that is called where no API is configured uses the local server that all processes
-of the user share; plain Prefect would start a server for this one call, and wait for it.
-"""
+"""Prefect's ``flow`` and ``task`` with all their options, at home on the shared local server."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
-from prefect import Flow, Task
-from prefect.context import FlowRunContext, TaskRunContext
 from prefect.flows import FlowStateHook
 from prefect.futures import PrefectFuture
 from prefect.results import ResultSerializer, ResultStorage
 from prefect.task_runners import TaskRunner
 from prefect.tasks import TaskOptions
-from prefect.utilities.visualization import get_task_viz_tracker
 
-from prefect_etl.orchestration.server.lifecycle import ensure_server
-from prefect_etl.orchestration.server.use import point_at, use_server
+from prefect_etl.orchestration.etl_flow import EtlFlow
+from prefect_etl.orchestration.etl_task import EtlTask
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Hooks = list[FlowStateHook[..., Any]] | None
 Runner = TaskRunner[PrefectFuture[Any]]
-# What JSON has, and no subclass: an enumeration of texts is none of them.
-_PLAIN = (str, int, bool, type(None))
 
 
 class FlowOptions(TypedDict, total=False):
@@ -52,52 +42,13 @@ class FlowOptions(TypedDict, total=False):
     on_cancellation: Hooks
     on_crashed: Hooks
     on_running: Hooks
+    track_metrics: bool
 
 
-class EtlFlow(Flow[P, R]):
-    """Prefect's flow; the class stays the same through ``with_options``."""
+class EtlTaskOptions(TaskOptions, total=False):
+    """The options of Prefect's ``task``, and ours."""
 
-    def with_options(self, **options: Any) -> EtlFlow[P, R]:
-        """Copy the flow with some options changed, as Prefect does."""
-        # Prefect names its own class there; the copy differs from ours by nothing else.
-        changed = super().with_options(**options)
-        changed.__class__ = type(self)
-        return cast("EtlFlow[P, R]", changed)
-
-    def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Parameters as the API stores them; plain values are already what Prefect would send."""
-        # Prefect's encoder is FastAPI's, whose import takes a tenth of a second.
-        if all(map(_is_plain, parameters.values())):
-            return dict(parameters)
-        return super().serialize_parameters(parameters)
-
-    if not TYPE_CHECKING:  # type checkers see the overloads of Prefect
-
-        def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            """Run the flow, on the shared local server if no API is configured."""
-            defer = self.isasync and not self.isgenerator
-            return _served(lambda: Flow.__call__(self, *args, **kwargs), defer=defer)
-
-
-class EtlTask(Task[P, R]):
-    """Prefect's task; the class stays the same through ``with_options``."""
-
-    def with_options(self, **options: Any) -> EtlTask[P, R]:
-        """Copy the task with some options changed, as Prefect does."""
-        changed = super().with_options(**options)
-        changed.__class__ = type(self)
-        return cast("EtlTask[P, R]", changed)
-
-    if not TYPE_CHECKING:  # type checkers see the overloads of Prefect
-
-        def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            """Run the task, on the shared local server if no API is configured."""
-            defer = self.isasync and not self.isgenerator
-            return _served(lambda: Task.__call__(self, *args, **kwargs), defer=defer)
-
-        def apply_async(self, *args: Any, **kwargs: Any) -> Any:
-            """Leave the task to a worker, through the shared server if no API is configured."""
-            return _served(lambda: Task.apply_async(self, *args, **kwargs))
+    retry: Any
 
 
 class FlowDecorator:
@@ -139,7 +90,7 @@ def task(fn: Callable[P, R], /) -> EtlTask[P, R]: ...
 
 @overload
 def task(
-    fn: None = None, /, **options: Unpack[TaskOptions]
+    fn: None = None, /, **options: Unpack[EtlTaskOptions]
 ) -> Callable[[Callable[P, R]], EtlTask[P, R]]: ...
 
 
@@ -162,33 +113,3 @@ def task(
     if fn is None:
         return lambda function: EtlTask(function, **options)
     return EtlTask(fn, **options)
-
-
-def _is_plain(value: Any) -> bool:
-    parts = value if type(value) is list else [value]
-    return all(type(part) in _PLAIN for part in parts)
-
-
-def _served(call: Callable[[], Any], *, defer: bool = False) -> Any:
-    """Make the call with an API to talk to.
-
-    Args:
-        call: What to do in Prefect.
-        defer: It gives an awaitable: wait for the server there, without stopping the event loop.
-    """
-    if _within_a_run():
-        return call()
-    if defer:
-        return _served_later(call)
-    use_server()
-    return call()
-
-
-async def _served_later(call: Callable[[], Awaitable[R]]) -> R:
-    point_at(await asyncio.to_thread(ensure_server))
-    return await call()
-
-
-def _within_a_run() -> bool:
-    # The API of the run around it, whichever that is; a drawing of the flow needs none.
-    return bool(FlowRunContext.get() or TaskRunContext.get() or get_task_viz_tracker())

@@ -1,0 +1,1 @@
+"""Caching that is sound for frames: keys from content, results without pickle."""

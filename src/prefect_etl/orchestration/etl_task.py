@@ -1,0 +1,70 @@
+"""Prefect's task, with what ours adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from prefect import Task
+from prefect.futures import PrefectFuture, PrefectFutureList
+
+from prefect_etl.orchestration.caching.options import cache_options
+from prefect_etl.orchestration.futures import awaitable, awaitable_list
+from prefect_etl.orchestration.retries import retry_options, retrying
+from prefect_etl.orchestration.serving import served
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class EtlTask(Task[P, R]):
+    """Prefect's task; the class stays the same through ``with_options``.
+
+    Args:
+        fn: The task's function.
+        retry: A retry policy; in the place of Prefect's own retry options.
+        options: Prefect's own.
+    """
+
+    def __init__(self, fn: Callable[P, R], *, retry: Any = None, **options: Any) -> None:
+        # Prefect makes the copy in `with_options` from `fn`: what is wrapped, stays wrapped.
+        compiled = cache_options(fn, retry_options(_joined(options, retry)), new=True)
+        super().__init__(retrying(fn, retry) if retry else fn, **compiled)
+        self.retry = retry
+        self._plain_fn = fn
+
+    def with_options(self, *, retry: Any = None, **options: Any) -> EtlTask[P, R]:
+        """Copy the task with some options changed, as Prefect does."""
+        plain = self._plain_fn
+        compiled = cache_options(plain, retry_options(_joined(options, retry)), new=False)
+        changed = cast("EtlTask[P, R]", super().with_options(**compiled))
+        changed.__class__ = type(self)
+        changed.retry = retry or self.retry
+        changed._plain_fn = plain  # noqa: SLF001 - it is ours
+        changed.fn = retrying(plain, changed.retry) if changed.retry else plain
+        return changed
+
+    if not TYPE_CHECKING:  # type checkers see the overloads of Prefect
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            """Run the task, on the shared local server if no API is configured."""
+            defer = self.isasync and not self.isgenerator
+            return served(lambda: Task.__call__(self, *args, **kwargs), defer=defer)
+
+        def submit(self, *args: Any, **kwargs: Any) -> Any:
+            """Submit the task to the runner; the future that comes back can be awaited."""
+            future = super().submit(*args, **kwargs)
+            return awaitable(future) if isinstance(future, PrefectFuture) else future
+
+        def map(self, *args: Any, **kwargs: Any) -> Any:
+            """Submit the task once for every element; the futures can be awaited."""
+            futures = super().map(*args, **kwargs)
+            return awaitable_list(futures) if isinstance(futures, PrefectFutureList) else futures
+
+        def apply_async(self, *args: Any, **kwargs: Any) -> Any:
+            """Leave the task to a worker, through the shared server if no API is configured."""
+            return served(lambda: awaitable(Task.apply_async(self, *args, **kwargs)))
+
+
+def _joined(options: dict[str, Any], retry: Any) -> dict[str, Any]:
+    return {**options, "retry": retry} if retry else options
