@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +15,8 @@ from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.plan import RunPlan
 from prefect_etl.core.report import RunReport
 from prefect_etl.errors import ConfigError, RunFailedError
-from prefect_etl.orchestration.active import (
-    connections_of,
-    options_of,
-)
+from prefect_etl.orchestration.active import connections_of, options_of
+from prefect_etl.orchestration.apart import run_apart
 from prefect_etl.pipeline.progress import Progress
 from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
 from prefect_etl.pipeline.run import assert_known, plan_run, run_pipeline
@@ -133,7 +130,7 @@ class Pipeline:
         """
         if limit is not None:
             return self._trial(only, limit, progress)
-        return _in_own_loop(lambda: self.arun(only, full_refresh=full_refresh, progress=progress))
+        return run_apart(lambda: self.arun(only, full_refresh=full_refresh, progress=progress))
 
     async def arun(
         self,
@@ -225,25 +222,3 @@ class Pipeline:
             with open_workspace(spec, options) as workspace:
                 report = run_pipeline(workspace, only, progress=progress)
             return replace(report, destination="thrown away: this was a trial")
-
-
-def _in_own_loop(call: Any) -> RunReport:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        report: RunReport = asyncio.run(call())
-        return report
-    outcome: list[RunReport | BaseException] = []
-
-    def work() -> None:
-        try:
-            outcome.append(asyncio.run(call()))
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            outcome.append(error)
-
-    thread = threading.Thread(target=work, name="prefect_etl-run")
-    thread.start()
-    thread.join()
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    return outcome[0]
