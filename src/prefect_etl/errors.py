@@ -6,6 +6,7 @@
     |-- Retriable                  the same call may succeed later; Prefect's retries apply
     |   |-- BusyError              another process holds what we need; names the holder
     |   |-- VersionConflict        another run published first; discard and plan again
+    |   |-- PartitionsFailedError  fewer partitions succeeded than asked for; carries all results
     |   `-- SourceChangedError     the source moved while it was read
     |-- Fatal                      trying again changes nothing; a person has to act
     |   |-- AccountingError        rows read do not add up; nothing was published
@@ -64,6 +65,18 @@ class BusyError(Retriable):
 
 class VersionConflict(Retriable):
     """Another run published this table first: discard, plan again."""
+
+
+class PartitionsFailedError(Retriable):
+    """Fewer partitions succeeded than asked for; those that did are in the record.
+
+    Attributes:
+        results: The ``PartitionResults``, those that succeeded too; None in another process.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, results: object = None) -> None:
+        super().__init__(message, hint=hint)
+        self.results = results
 
 
 class SourceChangedError(Retriable):
