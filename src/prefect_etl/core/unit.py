@@ -22,6 +22,7 @@ class Unit:
         modified_ns: Time of last modification at the source, nanoseconds since the epoch.
         transient: A window or a call: it is never seen again, so the ledger, which counts its rows,
             does not remember its position.
+        first_row: Rows before it in its file; not 0 for a part of a large file only.
     """
 
     position: str
@@ -29,6 +30,7 @@ class Unit:
     size: int | None = None
     modified_ns: int | None = None
     transient: bool = False
+    first_row: int = 0
 
     @property
     def identity(self) -> tuple[str, str]:

@@ -39,7 +39,10 @@ class _Numbered:
 
     def origins(self) -> list[Origin]:
         entries = ((number, m.units[index]) for number, m, index in self.units)
-        return [Origin(number, e.unit.position, e.first_row) for number, e in entries]
+        return [
+            Origin(number, entry.unit.position, entry.first_row - entry.unit.first_row)
+            for number, entry in entries
+        ]
 
 
 def load_dataset(workspace: Workspace, plan: DatasetPlan, extracted: Extracted) -> DatasetReport:

@@ -31,7 +31,7 @@ from prefect_etl.storage.durable import (
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the rows of a unit are: at the source, and in the raw file from ``first_row``."""
+    """Where the rows of a unit are: ``first_row`` less at the source than in the raw file."""
 
     unit_id: int
     position: str

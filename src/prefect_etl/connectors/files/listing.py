@@ -44,7 +44,7 @@ def _list(folder: Path, dataset: FilesDataset) -> list[str]:
     pattern = dataset.path
     target = folder / pattern
     if target.is_file():
-        return [pattern]
+        return [os.path.normpath(pattern)]
     if target.is_dir():
         pattern = f"{glob_literal(pattern)}/**"
         _assert_listable(target, deep=True)
@@ -114,7 +114,8 @@ def assert_unchanged(folder: Path, unit: Unit, read_at_ns: int) -> None:
     path = folder / unit.position
     try:
         status = path.stat()
-        same = (status.st_size, status.st_mtime_ns) == (unit.size, unit.modified_ns)
+        size = status.st_size if unit.size is None else unit.size
+        same = (status.st_size, status.st_mtime_ns) == (size, unit.modified_ns)
         fresh = read_at_ns - (unit.modified_ns or 0) < _FRESH_NS
         if same and not (fresh and _digest(path) != unit.version):
             return

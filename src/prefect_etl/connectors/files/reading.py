@@ -9,6 +9,7 @@ from typing import Any
 
 from prefect_etl.connectors.files.config import Format, compression_of
 from prefect_etl.connectors.files.listing import glob_literal
+from prefect_etl.connectors.files.parts import ROW, file_of
 from prefect_etl.core.rows import UNIT_INDEX, Relation
 from prefect_etl.core.schema import Column, TableSchema
 from prefect_etl.core.sql import identifier, literal
@@ -26,22 +27,32 @@ class Reading:
         format: Their format.
         columns: Names and DuckDB types in the files' order.
         options: Further options of DuckDB's reader.
+        rows: First row and end, for a part of a large Parquet file; None for all.
     """
 
     format: Format
     columns: TableSchema
     options: Mapping[str, Any]
+    rows: tuple[int, int] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON values."""
         columns = [list(pair) for pair in self.columns.pairs()]
-        return asdict(self) | {"columns": columns, "options": dict(self.options)}
+        rows = {"rows": list(self.rows)} if self.rows else {}
+        whole = {name: value for name, value in asdict(self).items() if name != "rows"}
+        return whole | {"columns": columns, "options": dict(self.options)} | rows
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Reading:
         """From JSON values."""
         columns = TableSchema.from_pairs((name, kind) for name, kind in data["columns"])
-        return cls(data["format"], columns, data["options"])
+        rows = data.get("rows")
+        return cls(data["format"], columns, data["options"], tuple(rows) if rows else None)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it is a part that its file no longer has."""
+        return self.rows is not None and self.rows[0] == self.rows[1]
 
     def with_columns(self, columns: TableSchema) -> Reading:
         """The same with other types."""
@@ -50,7 +61,9 @@ class Reading:
 
 def relation(folder: Path, reading: Reading, units: Sequence[Unit]) -> Relation:
     """The rows of files, with the index of the file where there are several."""
-    files = [glob_literal(str(folder / unit.position)) for unit in units]
+    files = [glob_literal(str(folder / file_of(unit.position))) for unit in units]
+    if reading.empty:
+        return Relation(_nothing(reading.columns))
     index = f", file_index AS {UNIT_INDEX}" if len(units) > 1 else ""
     match reading.format:
         case "csv" | "tsv":
@@ -61,11 +74,26 @@ def relation(folder: Path, reading: Reading, units: Sequence[Unit]) -> Relation:
             source, columns = f"read_json({literal(files)}, columns = {types})", "*"
         case "parquet":
             source, columns = f"read_parquet({literal(files)})", "*"
+            if reading.rows:
+                return Relation(_part(files[0], *reading.rows))
         case "arrow":
             raise AssertionError("Arrow files are streamed, not scanned")
     return Relation(
         f"SELECT {columns}{index} FROM {source}",
         whole_units=_all_small(reading, units),
+    )
+
+
+def _nothing(columns: TableSchema) -> str:
+    nulls = (f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in columns.pairs())
+    return f"SELECT {', '.join(nulls)} LIMIT 0"
+
+
+def _part(file: str, start: int, end: int) -> str:
+    # DuckDB skips row groups by this number.
+    return (
+        f"SELECT * EXCLUDE ({ROW}) FROM read_parquet({literal(file)}, {ROW} = true) "
+        f"WHERE {ROW} >= {start} AND {ROW} < {end}"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prefect_etl.connectors.files.listing import glob_literal
+from prefect_etl.connectors.files.parts import ROW
 from prefect_etl.connectors.files.reading import Reading
 from prefect_etl.core.unit import Unit
 from prefect_etl.engine.duckdb import Session
@@ -25,13 +26,18 @@ def assert_sound(session: Session, folder: Path, reading: Reading, units: Sequen
     """Refuse files that read without an error and give something else than they hold.
 
     Raises:
-        SourceReadError: A column has no name that could be written; or a Parquet file's footer
+        SourceReadError: A column has a name that cannot be written; or a Parquet file's footer
             counts other rows than its row groups, of which readers take the latter's word.
     """
     if any("\0" in column.name for column in reading.columns):
         raise SourceReadError(
             f"{units[0].position} cannot be read: its first line has NUL characters",
             hint="It is not text. Mend or remove the file, then run again.",
+        )
+    if any(column.name.lower() == ROW for column in reading.columns):
+        raise SourceReadError(
+            f"{units[0].position} has a column {ROW}, a name that DuckDB keeps for itself",
+            hint="Give the column another name at the source.",
         )
     if reading.format != "parquet":
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from prefect_etl.connectors.base import ArrowRows, Rows
@@ -16,6 +17,7 @@ from prefect_etl.connectors.files.listing import (
     now_ns,
     observe,
 )
+from prefect_etl.connectors.files.parts import file_of, fitted, row_ranges, with_parts
 from prefect_etl.connectors.files.reading import Reading, relation, retyped
 from prefect_etl.connectors.files.soundness import assert_sound
 from prefect_etl.core.ledger import LedgerState
@@ -27,6 +29,7 @@ from prefect_etl.errors import EtlError, SourceReadError
 # Small files are packed until their bytes come to this; a larger file is a batch of its own.
 BATCH_BYTES = 128 << 20
 BATCH_UNITS = 20_000
+_ALL_ROWS = 1 << 62
 
 
 class FilesSource:
@@ -58,7 +61,12 @@ class FilesSource:
                 f"in {self._folder}",
                 hint="Check path and connection in the pipeline file, or put a file there.",
             )
-        return [observe(self._folder, path, state) for path in paths]
+        return [unit for path in paths for unit in self._observed(path, state)]
+
+    def _observed(self, path: str, state: LedgerState) -> list[Unit]:
+        unit = observe(self._folder, path, state)
+        with self._translated([path]):
+            return with_parts(self._session, self._folder, unit, state.units, self._kind(path))
 
     def batches(self, units: Sequence[Unit], state: LedgerState) -> list[Batch]:
         """Group files that are read alike; small ones share a batch.
@@ -68,8 +76,10 @@ class FilesSource:
         """
         if not units:
             return []
-        with self._translated([unit.position for unit in units]):
-            groups = detect(self._session, self._folder, self._dataset, self._format(units), units)
+        parts = _by_file(units)
+        files = [members[0] for members in parts.values()]
+        with self._translated([unit.position for unit in files]):
+            groups = detect(self._session, self._folder, self._dataset, self._format(files), files)
             for reading, members in groups:
                 assert_sound(self._session, self._folder, reading, members)
         batches = []
@@ -77,9 +87,22 @@ class FilesSource:
             settled = reading
             if reading.format in ("csv", "tsv", "json", "jsonl"):
                 settled = settle(reading, self._dataset, state.schema)
-            batches += _packed(members, settled)
+            batches += _packed([m for m in members if len(parts[m.position]) == 1], settled)
+            for member in members:
+                batches += self._in_parts(member, parts[member.position], settled)
         order = {unit.position: index for index, unit in enumerate(units)}
         return sorted(batches, key=lambda batch: order[batch.units[0].position])
+
+    def _in_parts(self, file: Unit, parts: Sequence[Unit], reading: Reading) -> list[Batch]:
+        """Each part of a large file as a batch of its own."""
+        if len(parts) == 1:
+            return []
+        kind = self._kind(file.position)
+        ranges = row_ranges(self._session, self._folder, file, kind) or [(0, _ALL_ROWS)]
+        return [
+            Batch((replace(part, first_row=rows[0]),), replace(reading, rows=rows).as_dict())
+            for part, rows in zip(parts, fitted(ranges, len(parts)), strict=True)
+        ]
 
     def schema(self, batch: Batch) -> TableSchema | None:
         """The columns that the batch will give; None for Arrow files, which tell on reading."""
@@ -89,7 +112,7 @@ class FilesSource:
     def refine(self, batches: Sequence[Batch], failed: Batch) -> list[Batch] | None:
         """Broader types for all batches, after one had values that did not fit."""
         reading = Reading.from_dict(failed.reading)
-        paths = [unit.position for unit in failed.units]
+        paths = [file_of(unit.position) for unit in failed.units]
         with self._translated(paths):
             types = broaden(self._session, self._folder, self._dataset, reading, paths)
         if not types:
@@ -111,16 +134,20 @@ class FilesSource:
         """
         started = now_ns()
         reading = Reading.from_dict(batch.reading)
-        paths = [unit.position for unit in batch.units]
+        paths = [file_of(unit.position) for unit in batch.units]
         with self._translated(paths):
-            if reading.format == "arrow":
+            if reading.format == "arrow" and not reading.empty:
                 with _arrow_stream(str(self._folder / paths[0])) as stream:
                     yield ArrowRows(stream)
             else:
                 yield relation(self._folder, reading, batch.units)
         for unit in batch.units:
-            assert_whole(self._folder, unit.position)
-            assert_unchanged(self._folder, unit, started)
+            file = file_of(unit.position)
+            assert_whole(self._folder, file)
+            assert_unchanged(self._folder, replace(unit, position=file), started)
+
+    def _kind(self, path: str) -> Format | None:
+        return self._dataset.format or format_of(path)
 
     def _format(self, units: Sequence[Unit]) -> Format:
         if self._dataset.format is not None:
@@ -156,6 +183,14 @@ class FilesSource:
             raise _read_error(str(error), paths, self._dataset.name) from error
 
 
+def _by_file(units: Sequence[Unit]) -> dict[str, list[Unit]]:
+    """Units by the path of their file, which is the position of the first one of each."""
+    found: dict[str, list[Unit]] = {}
+    for unit in units:
+        found.setdefault(file_of(unit.position), []).append(unit)
+    return found
+
+
 def _packed(units: Sequence[Unit], reading: Reading) -> list[Batch]:
     most = 1 if reading.format == "arrow" else BATCH_UNITS
     batches: list[Batch] = []
@@ -167,7 +202,7 @@ def _packed(units: Sequence[Unit], reading: Reading) -> list[Batch]:
             current, size = [], 0
         current.append(unit)
         size += unit.size or 0
-    return [*batches, Batch(tuple(current), reading.as_dict())]
+    return [*batches, Batch(tuple(current), reading.as_dict())] if current else batches
 
 
 @contextmanager
