@@ -1,0 +1,76 @@
+"""How parts become one digest, so that no two contents share one encoding.
+
+A value's encoding is its tag, a colon, and either its own bytes or the BLAKE2b digest of its parts.
+Every part is written with its length before it, so nothing can move from one part to the next.
+Only the bytes of columns go through xxh3_128, which is fast and no shield against forgery; all that
+is plain, and every combination, goes through BLAKE2b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+from prefect_etl.errors import ConfigError
+
+DIGEST_BYTES = 16
+# Rows that are looked at together: what is copied to normalise them stays in the processor's cache.
+WINDOW = 1 << 16
+
+
+class FingerprintError(ConfigError):
+    """A value has no exact content, so it has no key; the message names its place."""
+
+
+class Refused(Exception):  # noqa: N818 - it never leaves this package
+    """A value without an exact form, and on its way up the path to it.
+
+    Args:
+        reason: What the value is, to be read behind its path.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path: list[str] = []
+
+    def under(self, part: str) -> Refused:
+        """The same, seen from one level above."""
+        self.path.insert(0, part)
+        return self
+
+
+def size(number: int) -> bytes:
+    """A length or count, always in eight bytes."""
+    return number.to_bytes(8, "little")
+
+
+def framed(parts: Iterable[bytes]) -> bytes:
+    """Parts that can be told apart again.
+
+    Example:
+        >>> framed([b"ab", b"c"]) == framed([b"a", b"bc"])
+        False
+    """
+    return b"".join([size(len(part)) + part for part in parts])
+
+
+def node(tag: str, *parts: bytes) -> bytes:
+    """The encoding of what consists of parts."""
+    content = blake2b(framed((tag.encode(), *parts)), digest_size=DIGEST_BYTES)
+    return tag.encode() + b":" + content.digest()
+
+
+def leaf(tag: str, content: bytes) -> bytes:
+    """The encoding of what is bytes itself."""
+    return tag.encode() + b":" + content
+
+
+def text(value: str) -> bytes:
+    """Text as bytes, lone surrogates too."""
+    return value.encode("utf-8", "surrogatepass")
+
+
+def name_of(kind: type) -> bytes:
+    """A class by the name under which it can be imported."""
+    return text(f"{kind.__module__}.{kind.__qualname__}")
