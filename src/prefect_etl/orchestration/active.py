@@ -20,6 +20,7 @@ from prefect_etl.core.plan import DatasetPlan, RunPlan
 from prefect_etl.pipeline.progress import Progress, Silent
 from prefect_etl.pipeline.run import plan_run
 from prefect_etl.pipeline.spec import PipelineSpec, load_pipeline
+from prefect_etl.pipeline.transformations import import_functions
 from prefect_etl.pipeline.workspace import Options, Workspace, open_workspace
 
 _RUNS: dict[str, ActiveRun] = {}
@@ -37,12 +38,21 @@ class ActiveRun:
 
     def plan_ahead(self, only: Collection[str], *, refresh: bool) -> Future[RunPlan]:
         """Begin to plan in a thread: it needs no Prefect, whose first second passes meanwhile."""
+        planned: Future[RunPlan] = Future()
         pool = ThreadPoolExecutor(1, "plan")
-        self._planning = pool.submit(
-            copy_context().run, plan_run, self.workspace, only, refresh=refresh
-        )
+        pool.submit(copy_context().run, self._plan, planned, only, refresh=refresh)
         pool.shutdown(wait=False)
-        return self._planning
+        self._planning = planned
+        return planned
+
+    def _plan(self, planned: Future[RunPlan], only: Collection[str], *, refresh: bool) -> None:
+        try:
+            plan = plan_run(self.workspace, only, refresh=refresh)
+        except BaseException as error:  # noqa: BLE001 - raised where the plan is waited for
+            planned.set_exception(error)
+            return
+        planned.set_result(plan)
+        import_functions(self.workspace, plan.transformations)
 
     async def make_plan(self, only: Collection[str], *, refresh: bool = False) -> RunPlan:
         """The plan that was begun, or a new one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from prefect_etl.connectors.transforming import SqlTables, Transforming
@@ -18,6 +19,7 @@ from prefect_etl.pipeline.transform import (
     Prepared,
     build,
     failed_report,
+    load_function,
     plan_transformations,
     prepare,
 )
@@ -82,6 +84,18 @@ def sql_tables(workspace: Workspace) -> SqlTables:
             hint="Remove transformations: or choose a destination such as duckdb.",
         )
     return workspace.destination.tables
+
+
+def import_functions(workspace: Workspace, plans: Collection[TransformationPlan]) -> None:
+    """Import the modules of the functions that will be called, while something else is waited for.
+
+    A module that cannot be imported fails its own transformation, later.
+    """
+    planned = {plan.name for plan in plans if plan.action == "run"}
+    for spec in workspace.spec.transformations:
+        if spec.name in planned and isinstance(spec.python, str):
+            with suppress(ConfigError):
+                load_function(spec.python, workspace.spec.root)
 
 
 def build_transformation(

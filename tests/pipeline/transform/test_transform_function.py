@@ -179,7 +179,7 @@ def test_a_function_that_is_given_in_python(project):
             "wrong:f",
             r"parameter tt is no dataset or transformation; did you mean t\?",
         ),
-        ("def f(t: int): ...", "wrong:f", "parameter t is annotated as <class 'int'>"),
+        ("def f(t: int): ...", "wrong:f", "parameter t is annotated as 'int'"),
         ("def f(t", "wrong:f", "importing .*wrong.py failed: SyntaxError"),
         ("import nothing_of_that_name", "wrong:f", "importing .* failed: ModuleNotFoundError"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prefect_etl.pipeline.transform.build import ChecksFailedError, build, failed_report
+from prefect_etl.pipeline.transform.function import load_function
 from prefect_etl.pipeline.transform.prepare import prepare
 from prefect_etl.pipeline.transform.prepared import Dependency, Prepared
 from prefect_etl.pipeline.transform.staleness import plan_transformations
@@ -13,6 +14,7 @@ __all__ = [
     "Prepared",
     "build",
     "failed_report",
+    "load_function",
     "plan_transformations",
     "prepare",
 ]

@@ -27,6 +27,7 @@ from prefect_etl.errors import ConfigError, DataError, EtlError, SourceChangedEr
 from prefect_etl.pipeline.transform.frames import frame_kind, in_microseconds, to_frame
 from prefect_etl.pipeline.transform.names import Names
 from prefect_etl.pipeline.transform.prepared import Dependency, Prepared
+from prefect_etl.pipeline.transform.sketch import sketch_of
 from prefect_etl.pipeline.transform.source import digest, function_digest, module_files
 from prefect_etl.storage.durable import make_folder, storage_errors
 
@@ -104,8 +105,9 @@ def function_reads(spec: TransformationSpec, root: Path, names: Names) -> tuple[
     Raises:
         ConfigError: A parameter means nothing that is known, or there is no such function.
     """
-    function = load_function(spec.python, root)
     reference = reference_of(spec.python)
+    sketch = sketch_of(spec.python, root) if isinstance(spec.python, str) else None
+    function = sketch or load_function(spec.python, root)
     reads = []
     for name, parameter in _parameters(function).items():
         if name in spec.parameters:
