@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import subprocess
 from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
@@ -41,8 +42,9 @@ def hook(*_: object) -> None:
 
 
 def attributes(thing: object) -> dict[str, object]:
-    ours = {"task_runner", "track_metrics", "retry", "_plain_fn"}
-    return {name: value for name, value in vars(thing).items() if name not in ours}
+    ours = {"task_runner", "track_metrics", "retry", "retry_condition_fn", "_plain_fn"}
+    kept = {name: value for name, value in vars(thing).items() if name not in ours}
+    return kept | {"fn": inspect.unwrap(kept["fn"])}
 
 
 @pytest.mark.parametrize(

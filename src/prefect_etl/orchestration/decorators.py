@@ -11,6 +11,7 @@ from prefect.results import ResultSerializer, ResultStorage
 from prefect.task_runners import TaskRunner
 from prefect.tasks import TaskOptions
 
+from prefect_etl.core.retry import RetryPolicy
 from prefect_etl.orchestration.etl_flow import EtlFlow
 from prefect_etl.orchestration.etl_task import EtlTask
 
@@ -43,12 +44,13 @@ class FlowOptions(TypedDict, total=False):
     on_crashed: Hooks
     on_running: Hooks
     track_metrics: bool
+    retry: RetryPolicy | None
 
 
 class EtlTaskOptions(TaskOptions, total=False):
     """The options of Prefect's ``task``, and ours."""
 
-    retry: Any
+    retry: RetryPolicy | None
 
 
 class FlowDecorator:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from prefect import Flow
 
 from prefect_etl.orchestration.parameters import summarized
-from prefect_etl.orchestration.retries import retry_options
+from prefect_etl.orchestration.retries.flows import giving_up
+from prefect_etl.orchestration.retries.options import flow_retry_options
 from prefect_etl.orchestration.serving import served
 from prefect_etl.orchestration.tracking import tracked
 
@@ -29,18 +30,22 @@ class EtlFlow(Flow[P, R]):
 
     def __init__(self, fn: Callable[P, R], *, track_metrics: bool = False, **options: Any) -> None:
         # Prefect makes the copy in `with_options` from `fn`: what is wrapped, stays wrapped.
-        super().__init__(tracked(fn) if track_metrics else fn, **retry_options(options))
+        super().__init__(tracked(fn) if track_metrics else fn, **flow_retry_options(options))
         self.track_metrics = track_metrics
         self._plain_fn = fn
+        if self.retries:
+            self.fn = giving_up(self.fn)
 
     def with_options(self, *, track_metrics: bool | None = None, **options: Any) -> EtlFlow[P, R]:
         """Copy the flow with some options changed, as Prefect does."""
         # Prefect names its own class there; the copy differs from ours by nothing else.
-        changed = cast("EtlFlow[P, R]", super().with_options(**retry_options(options)))
+        changed = cast("EtlFlow[P, R]", super().with_options(**flow_retry_options(options)))
         changed.__class__ = type(self)
         changed.track_metrics = self.track_metrics if track_metrics is None else track_metrics
         changed._plain_fn = self._plain_fn  # noqa: SLF001 - it is ours
         changed.fn = tracked(self._plain_fn) if changed.track_metrics else self._plain_fn
+        if changed.retries:
+            changed.fn = giving_up(changed.fn)
         return changed
 
     def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from prefect import Task
 from prefect.futures import PrefectFuture, PrefectFutureList
 
+from prefect_etl.core.retry import RetryPolicy
 from prefect_etl.orchestration.caching.options import cache_options
 from prefect_etl.orchestration.futures import awaitable, awaitable_list
-from prefect_etl.orchestration.retries import retry_options, retrying
+from prefect_etl.orchestration.retries.options import (
+    changed_task_retry_options,
+    task_retry_options,
+)
 from prefect_etl.orchestration.serving import served
 
 P = ParamSpec("P")
@@ -26,22 +30,23 @@ class EtlTask(Task[P, R]):
         options: Prefect's own.
     """
 
-    def __init__(self, fn: Callable[P, R], *, retry: Any = None, **options: Any) -> None:
-        # Prefect makes the copy in `with_options` from `fn`: what is wrapped, stays wrapped.
-        compiled = cache_options(fn, retry_options(_joined(options, retry)), new=True)
-        super().__init__(retrying(fn, retry) if retry else fn, **compiled)
+    def __init__(
+        self, fn: Callable[P, R], *, retry: RetryPolicy | None = None, **options: Any
+    ) -> None:
+        compiled = cache_options(fn, task_retry_options(fn, options, retry), new=True)
+        super().__init__(fn, **compiled)
         self.retry = retry
         self._plain_fn = fn
 
-    def with_options(self, *, retry: Any = None, **options: Any) -> EtlTask[P, R]:
+    def with_options(self, *, retry: RetryPolicy | None = None, **options: Any) -> EtlTask[P, R]:
         """Copy the task with some options changed, as Prefect does."""
         plain = self._plain_fn
-        compiled = cache_options(plain, retry_options(_joined(options, retry)), new=False)
+        retried = changed_task_retry_options(self, plain, options, retry)
+        compiled = cache_options(plain, retried, new=False)
         changed = cast("EtlTask[P, R]", super().with_options(**compiled))
         changed.__class__ = type(self)
         changed.retry = retry or self.retry
         changed._plain_fn = plain  # noqa: SLF001 - it is ours
-        changed.fn = retrying(plain, changed.retry) if changed.retry else plain
         return changed
 
     if not TYPE_CHECKING:  # type checkers see the overloads of Prefect
@@ -64,7 +69,3 @@ class EtlTask(Task[P, R]):
         def apply_async(self, *args: Any, **kwargs: Any) -> Any:
             """Leave the task to a worker, through the shared server if no API is configured."""
             return served(lambda: awaitable(Task.apply_async(self, *args, **kwargs)))
-
-
-def _joined(options: dict[str, Any], retry: Any) -> dict[str, Any]:
-    return {**options, "retry": retry} if retry else options

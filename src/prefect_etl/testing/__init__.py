@@ -21,12 +21,15 @@ A connector is tested by saying how to put rows into its system and how to get t
 
     TestOurSource = source_conformance(Ours())
     TestOurDestination = destination_conformance(Ours())
+
+:func:`instant_retries` makes tests of code that retries take no time.
 """
 
 from __future__ import annotations
 
 from prefect_etl.testing.destination import DestinationConformance, destination_conformance
 from prefect_etl.testing.exercise import Exercise
+from prefect_etl.testing.retries import instant_retries
 from prefect_etl.testing.source import SourceConformance, source_conformance
 
 __all__ = [
@@ -34,5 +37,6 @@ __all__ = [
     "Exercise",
     "SourceConformance",
     "destination_conformance",
+    "instant_retries",
     "source_conformance",
 ]
