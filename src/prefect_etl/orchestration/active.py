@@ -38,21 +38,12 @@ class ActiveRun:
 
     def plan_ahead(self, only: Collection[str], *, refresh: bool) -> Future[RunPlan]:
         """Begin to plan in a thread: it needs no Prefect, whose first second passes meanwhile."""
-        planned: Future[RunPlan] = Future()
         pool = ThreadPoolExecutor(1, "plan")
-        pool.submit(copy_context().run, self._plan, planned, only, refresh=refresh)
+        self._planning = pool.submit(
+            copy_context().run, plan_run, self.workspace, only, refresh=refresh
+        )
         pool.shutdown(wait=False)
-        self._planning = planned
-        return planned
-
-    def _plan(self, planned: Future[RunPlan], only: Collection[str], *, refresh: bool) -> None:
-        try:
-            plan = plan_run(self.workspace, only, refresh=refresh)
-        except BaseException as error:  # noqa: BLE001 - raised where the plan is waited for
-            planned.set_exception(error)
-            return
-        planned.set_result(plan)
-        import_functions(self.workspace, plan.transformations)
+        return self._planning
 
     async def make_plan(self, only: Collection[str], *, refresh: bool = False) -> RunPlan:
         """The plan that was begun, or a new one.
@@ -63,7 +54,12 @@ class ActiveRun:
         """
         planning = self._planning or self.plan_ahead(only, refresh=refresh)
         self._planning = None
-        return self.planned(await asyncio.wrap_future(planning))
+        plan = self.planned(await asyncio.wrap_future(planning))
+        # Not sooner: it would slow down the import of Prefect.
+        asyncio.get_running_loop().run_in_executor(
+            None, import_functions, self.workspace, plan.transformations
+        )
+        return plan
 
     def leave_plan(self) -> None:
         """Stop planning, if nobody waited for the plan."""
