@@ -1,0 +1,1 @@
+"""What users call inside their own flows and tasks; knows nothing of Prefect."""
