@@ -20,6 +20,7 @@ MIB = 1 << 20
 MIN_BYTES, MAX_BYTES = MIB, 128 * MIB
 STREAM_BYTES = 32 * MIB
 _PACKS_PER_LANE, _MOST_PACKS = 4, 64
+_PACK_SECONDS, _MOST_IN_PACK = 1.0, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,12 +233,44 @@ def lanes(concurrency: int, *, isasync: bool, cores: int) -> tuple[int, ...]:
     return tuple(part.rows for part in CutEvenly(concurrency, cores))
 
 
-def packs(partitions: int, lane_count: int) -> CutEvenly:
+def packs(partitions: int, widths: Sequence[int]) -> CutEvenly:
     """Which partitions go to which packed run: a few runs for each lane, so that none waits long.
 
+    Args:
+        partitions: How many there are.
+        widths: How many are worked on at a time, of each lane.
+
     Example:
-        >>> len(packs(10_000, lane_count=6)), len(packs(3, lane_count=6)), len(packs(10**6, 99))
-        (24, 3, 99)
+        >>> [len(packs(count, (1,) * 6)) for count in (3, 10_000)], len(packs(10**6, (1,) * 99))
+        ([3, 24], 99)
+        >>> [len(packs(count, (50, 50))) for count in (10, 10_000)]
+        [2, 8]
     """
+    lane_count, width = len(widths), max(widths)
     wanted = max(lane_count, min(_PACKS_PER_LANE * lane_count, _MOST_PACKS))
+    if width > 1:  # a run that works on many at a time is idle at its end
+        wanted = min(wanted, max(lane_count, partitions // (_PACKS_PER_LANE * width)))
     return CutEvenly(partitions, wanted)
+
+
+def next_pack(number: int, widths: Sequence[int], seconds: float | None) -> int:
+    """How many partitions of a stream go to its next packed run.
+
+    They grow, so that a long stream needs few runs, while a run takes about a second.
+
+    Args:
+        number: Of the packed run, from 0.
+        widths: How many are worked on at a time, of each lane.
+        seconds: What a partition took up to now; None if none is done.
+
+    Example:
+        >>> [next_pack(number, (1, 1), 0.001) for number in (0, 1, 2, 4, 100)]
+        [1, 1, 2, 4, 1000]
+        >>> next_pack(100, (1, 1), 0.5), next_pack(0, (50, 50), None)
+        (2, 50)
+    """
+    width = max(widths)
+    wanted = width << min(number // len(widths), 10)
+    if seconds is not None:
+        wanted = min(wanted, int(width * _PACK_SECONDS / max(seconds, 1e-6)))
+    return max(width, min(wanted, _MOST_IN_PACK))
