@@ -130,17 +130,21 @@ def _log_failure(task: asyncio.Task[None], resource: object) -> None:
 class InThread(Generic[T]):
     """A resource in a thread of its own, from setup to cleanup.
 
+    Args:
+        make: Gives the resource; called in the thread.
+        context: The context variables of the thread; the caller's if None.
+
     Attributes:
         opened: Gives what ``setup`` gave. Cannot be cancelled: many may wait for it.
         closed: Done when the cleanup is; holds its error.
         loop: Runs while an async resource is open; None for one of plain functions.
     """
 
-    def __init__(self, resource: Managed, context: Context | None = None) -> None:
+    def __init__(self, make: Callable[[], Managed], context: Context | None = None) -> None:
         self.opened: Future[T] = Future()
         self.closed: Future[None] = Future()
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._resource = resource
+        self._make = make
         self._context = context or copy_context()
         self._closing = threading.Event()
         self._tell: Callable[[], None] | None = None
@@ -149,10 +153,10 @@ class InThread(Generic[T]):
         """Begin to set it up."""
         for future in (self.opened, self.closed):
             future.set_running_or_notify_cancel()
-        name = f"resource-{type(self._resource).__name__}"
         # A daemon, because it lives until it is told to end: whoever owns it tells it at exit.
-        run = self._context.run
-        threading.Thread(target=run, args=(self._work,), name=name, daemon=True).start()
+        threading.Thread(
+            target=self._context.run, args=(self._work,), name="resource", daemon=True
+        ).start()
         return self.opened
 
     def open(self) -> T:
@@ -178,11 +182,13 @@ class InThread(Generic[T]):
 
     def _work(self) -> None:
         try:
-            if is_async(self._resource):
+            resource = self._make()
+            threading.current_thread().name = f"resource-{type(resource).__name__}"
+            if is_async(resource):
                 with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-                    runner.run(self._live_in_loop())
+                    runner.run(self._live_in_loop(resource))
             else:
-                self._live()
+                self._live(resource)
         except BaseException as error:  # noqa: BLE001 - raised in the threads that wait
             if not self.opened.done():
                 self.opened.set_exception(error)
@@ -192,13 +198,13 @@ class InThread(Generic[T]):
         else:
             self.closed.set_result(None)
 
-    def _live(self) -> None:
-        value, lease = unsuspended(opened(self._resource), self._resource)
+    def _live(self, resource: Managed) -> None:
+        value, lease = unsuspended(opened(resource), resource)
         self.opened.set_result(value)
         self._closing.wait()
-        unsuspended(closed(self._resource, lease), self._resource)
+        unsuspended(closed(resource, lease), resource)
 
-    async def _live_in_loop(self) -> None:
+    async def _live_in_loop(self, resource: Managed) -> None:
         loop = self.loop = asyncio.get_running_loop()
         closing, this = asyncio.Event(), asyncio.current_task()
 
@@ -210,10 +216,10 @@ class InThread(Generic[T]):
         self._tell = lambda: _call_in(loop, close)
         if self._closing.is_set():  # before there was a loop to be told
             close()
-        value, lease = await opened(self._resource)
+        value, lease = await opened(resource)
         self.opened.set_result(value)
         await closing.wait()
-        await closed(self._resource, lease)
+        await closed(resource, lease)
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:

@@ -91,13 +91,23 @@ class ResourceManager(Generic[T]):
         """
         raise NotImplementedError(f"{cls.__name__} has no reap")
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is in use now."""
+        return self._life is not None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The private loop of an async resource that a plain ``with`` has open; else None."""
+        return self._life.loop if isinstance(self._life, InThread) else None
+
     def run(self, work: Coroutine[Any, Any, R]) -> R:
         """Run a coroutine in the loop of an async resource that a plain ``with`` has open.
 
         Raises:
             ConfigError: There is no such loop.
         """
-        loop = self._life.loop if isinstance(self._life, InThread) else None
+        loop = self.loop
         if loop is None:
             work.close()
             raise ConfigError(
@@ -107,7 +117,7 @@ class ResourceManager(Generic[T]):
         return asyncio.run_coroutine_threadsafe(work, loop).result()
 
     def __enter__(self) -> T:
-        life: InPlace[T] | InThread[T] = InThread(self) if is_async(self) else InPlace(self)
+        life: InPlace[T] | InThread[T] = InThread(lambda: self) if is_async(self) else InPlace(self)
         self._begin(life)
         try:
             return life.open()
