@@ -1,24 +1,28 @@
-"""Values that contain others, and functions and classes."""
+"""Values that contain others."""
 
 from __future__ import annotations
 
-from collections import deque
+from array import array
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
-from functools import partial
-from types import (
-    BuiltinFunctionType,
-    CodeType,
-    FunctionType,
-    MappingProxyType,
-    MethodType,
-    ModuleType,
-    SimpleNamespace,
-)
+from pathlib import PurePath
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from prefect_etl.core.fingerprint.encoding import Refused, framed, leaf, name_of, node, text
+from prefect_etl.core.fingerprint.encoding import (
+    Refused,
+    framed,
+    little_endian,
+    name_of,
+    node,
+    shown,
+    text,
+)
+from prefect_etl.core.fingerprint.functions import FUNCTIONS, by_name, is_named
 from prefect_etl.core.fingerprint.sequences import sequence
 
 if TYPE_CHECKING:
@@ -33,17 +37,17 @@ def encoder_of(value: Any) -> _Encode:
     Raises:
         Refused: Nothing does.
     """
-    exact = _EXACT.get(type(value))
+    exact = _EXACT.get(type(value)) or FUNCTIONS.get(type(value))
     if exact is not None:
         return exact
     for fits, encode in _KINDS:
         if fits(value):
             return encode
-    raise Refused(f"is a {name_of(type(value)).decode()}, whose content is not known")
+    raise Refused(f"is {shown(type(value))}, whose content is not known")
 
 
 def _list(walk: Walk, value: Any) -> bytes:
-    return sequence(walk, type(value).__name__, list(value))
+    return sequence(walk, type(value).__name__, value)
 
 
 def _set(walk: Walk, value: Any) -> bytes:
@@ -51,88 +55,63 @@ def _set(walk: Walk, value: Any) -> bytes:
 
 
 def _dict(walk: Walk, value: Any) -> bytes:
-    pairs = [
-        framed((walk.encode(key), walk.under(f"[{key!r}]", item))) for key, item in value.items()
-    ]
+    pairs = [_pair(walk, key, item) for key, item in value.items()]
     return node(type(value).__name__, *sorted(pairs))
 
 
+def _pair(walk: Walk, key: Any, item: Any) -> bytes:
+    return framed((walk.under(".keys()", key), walk.under(f"[{repr(key)[:60]}]", item)))
+
+
+def _ordered(walk: Walk, value: OrderedDict[Any, Any]) -> bytes:
+    return node("OrderedDict", *(_pair(walk, key, item) for key, item in value.items()))
+
+
+def _defaultdict(walk: Walk, value: defaultdict[Any, Any]) -> bytes:
+    return node(
+        "default", walk.under(".default_factory", value.default_factory), _dict(walk, value)
+    )
+
+
 def _deque(walk: Walk, value: deque[Any]) -> bytes:
-    return node("deque", walk.encode(value.maxlen), _list(walk, list(value)))
+    return node("deque", walk.encode(value.maxlen), sequence(walk, "list", list(value)))
+
+
+def _array(walk: Walk, value: array[Any]) -> bytes:  # noqa: ARG001 - one signature for all
+    return node("array", text(value.typecode), little_endian(value))
 
 
 def _slice(walk: Walk, value: slice) -> bytes:
     return node("slice", *map(walk.encode, (value.start, value.stop, value.step)))
 
 
-def _partial(walk: Walk, value: partial[Any]) -> bytes:
-    function = walk.under(".func", value.func)
-    keywords = walk.under(".keywords", value.keywords)
-    return node("partial", function, walk.under(".args", value.args), keywords)
-
-
-def _method(walk: Walk, value: MethodType) -> bytes:
-    owner = walk.under(".__self__", value.__self__)
-    return node("method", owner, walk.under(".__func__", value.__func__))
-
-
-def _builtin(walk: Walk, value: BuiltinFunctionType) -> bytes:
-    owner = value.__self__
-    if owner is not None and not isinstance(owner, ModuleType):
-        return node("method", walk.under(".__self__", owner), text(value.__name__))
-    return leaf("builtin", text(f"{value.__module__}.{value.__qualname__}"))
-
-
-def _function(walk: Walk, value: FunctionType) -> bytes:
-    """By name, code, defaults and what it closes over; not by the globals that it reads."""
-    cells = [cell.cell_contents for cell in value.__closure__ or ()]
-    return node(
-        "function",
-        text(f"{value.__module__}.{value.__qualname__}"),
-        _code(walk, value.__code__),
-        walk.under(".__defaults__", value.__defaults__),
-        walk.under(".__kwdefaults__", value.__kwdefaults__),
-        walk.under(".__closure__", cells),
-    )
-
-
-def _code(walk: Walk, code: CodeType) -> bytes:
-    constants = (
-        _code(walk, item) if isinstance(item, CodeType) else walk.encode(item)
-        for item in code.co_consts
-    )
-    names = walk.encode((code.co_names, code.co_varnames, code.co_freevars, code.co_flags))
-    return node("code", code.co_code, names, *constants)
-
-
-def _class(walk: Walk, value: type) -> bytes:
-    return leaf("class", name_of(value))
+def _namespace(walk: Walk, value: SimpleNamespace) -> bytes:
+    return walk.mapping("namespace", vars(value))
 
 
 def _enum(walk: Walk, value: Enum) -> bytes:
-    return node("enum", name_of(type(value)), walk.encode(value.name), _value_of(walk, value))
-
-
-def _value_of(walk: Walk, value: Enum) -> bytes:
-    return walk.under(".value", value.value)
+    name = walk.encode(value.name)
+    return node("enum", name_of(type(value)), name, walk.under(".value", value.value))
 
 
 def _dataclass(walk: Walk, value: Any) -> bytes:
-    content = {field.name: getattr(value, field.name) for field in fields(value)}
-    return node("dataclass", name_of(type(value)), walk.mapping("fields", content))
+    return _record(walk, value, (field.name for field in fields(value)))
 
 
 def _attrs(walk: Walk, value: Any) -> bytes:
-    content = {item.name: getattr(value, item.name) for item in type(value).__attrs_attrs__}
-    return node("attrs", name_of(type(value)), walk.mapping("fields", content))
+    return _record(walk, value, (field.name for field in type(value).__attrs_attrs__))
+
+
+def _record(walk: Walk, value: Any, names: Any) -> bytes:
+    content = {name: getattr(value, name) for name in names if hasattr(value, name)}
+    return node("record", name_of(type(value)), walk.mapping("fields", content))
 
 
 def _model(walk: Walk, value: Any) -> bytes:
-    content = {name: getattr(value, name) for name in type(value).model_fields}
     return node(
         "model",
         name_of(type(value)),
-        walk.mapping("fields", content),
+        walk.mapping("fields", value.__dict__),
         walk.mapping("extra", value.__pydantic_extra__ or {}),
         walk.mapping("private", value.__pydantic_private__ or {}),
     )
@@ -146,25 +125,22 @@ def _namedtuple(walk: Walk, value: Any) -> bytes:
     return node("namedtuple", name_of(type(value)), walk.mapping("fields", value._asdict()))
 
 
-def _namespace(walk: Walk, value: SimpleNamespace) -> bytes:
-    return walk.mapping("namespace", vars(value))
+def _path(walk: Walk, value: PurePath) -> bytes:  # noqa: ARG001 - one signature for all
+    return node("path", name_of(type(value)), text(str(value)))
 
 
 def _subclass(walk: Walk, value: Any) -> bytes:
     """A subclass of a plain type: its class, the plain value, and what its instance holds."""
-    base = _base_of(value)
-    plain = base(value) if base is not dict else dict(value.items())
+    plain = next(make(value) for base, make in _BASES.items() if isinstance(value, base))
     state = walk.mapping("state", _state(value))
     return node("subclass", name_of(type(value)), walk.encode(plain), state)
-
-
-def _base_of(value: Any) -> type | None:
-    return next((kind for kind in _BASES if isinstance(value, kind)), None)
 
 
 def _state(value: Any) -> dict[str, Any]:
     state = dict(getattr(value, "__dict__", {}))
     for kind in type(value).__mro__:
+        if kind.__module__ in _STATELESS:
+            continue
         slots = kind.__dict__.get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
             if hasattr(value, name):
@@ -172,7 +148,37 @@ def _state(value: Any) -> dict[str, Any]:
     return state
 
 
-_BASES = (int, float, str, bytes, tuple, list, dict, set, frozenset)
+_STATELESS = ("builtins", "datetime", "decimal", "_decimal", "_pydecimal", "_pydatetime")
+
+
+def _plain_datetime(value: datetime) -> datetime:
+    parts = (value.year, value.month, value.day, value.hour, value.minute, value.second)
+    return datetime(*parts, value.microsecond, value.tzinfo, fold=value.fold)  # noqa: DTZ001
+
+
+def _plain_time(value: time) -> time:
+    parts = (value.hour, value.minute, value.second, value.microsecond, value.tzinfo)
+    return time(*parts, fold=value.fold)
+
+
+_BASES: dict[type, Callable[[Any], Any]] = {
+    OrderedDict: lambda value: OrderedDict(value.items()),
+    defaultdict: lambda value: defaultdict(value.default_factory, value.items()),
+    int: int.__int__,
+    float: float.__float__,
+    str: str.__str__,
+    bytes: lambda value: b"".join([value]),
+    tuple: lambda value: (*tuple.__iter__(value),),
+    list: lambda value: [*list.__iter__(value)],
+    dict: lambda value: dict(dict.items(value)),
+    set: lambda value: {*set.__iter__(value)},
+    frozenset: lambda value: frozenset(frozenset.__iter__(value)),
+    datetime: _plain_datetime,
+    date: lambda value: date(value.year, value.month, value.day),
+    time: _plain_time,
+    timedelta: lambda value: timedelta(value.days, value.seconds, value.microseconds),
+    Decimal: lambda value: Decimal(value.as_tuple()),
+}
 _EXACT: dict[type, _Encode] = {
     list: _list,
     tuple: _list,
@@ -180,21 +186,22 @@ _EXACT: dict[type, _Encode] = {
     frozenset: _set,
     dict: _dict,
     MappingProxyType: _dict,
+    OrderedDict: _ordered,
+    defaultdict: _defaultdict,
     deque: _deque,
+    array: _array,
     slice: _slice,
-    partial: _partial,
-    MethodType: _method,
-    BuiltinFunctionType: _builtin,
-    FunctionType: _function,
     SimpleNamespace: _namespace,
 }
 _KINDS: tuple[tuple[Callable[[Any], bool], _Encode], ...] = (
-    (lambda value: isinstance(value, type), _class),
+    (lambda value: isinstance(value, type), by_name),
     (lambda value: isinstance(value, Enum), _enum),
-    (lambda value: is_dataclass(value), _dataclass),
+    (is_dataclass, _dataclass),
     (lambda value: hasattr(type(value), "__attrs_attrs__"), _attrs),
     (lambda value: hasattr(type(value), "__pydantic_private_attributes__"), _model),
     (lambda value: hasattr(type(value), "get_secret_value"), _secret),
     (lambda value: isinstance(value, tuple) and hasattr(value, "_asdict"), _namedtuple),
-    (lambda value: _base_of(value) is not None, _subclass),
+    (lambda value: isinstance(value, PurePath), _path),
+    (lambda value: isinstance(value, tuple(_BASES)), _subclass),
+    (is_named, by_name),
 )

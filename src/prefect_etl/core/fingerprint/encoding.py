@@ -8,8 +8,11 @@ is plain, and every combination, goes through BLAKE2b.
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Any
 
 from prefect_etl.errors import ConfigError
 
@@ -22,7 +25,7 @@ class FingerprintError(ConfigError):
     """A value has no exact content, so it has no key; the message names its place."""
 
 
-class Refused(Exception):  # noqa: N818 - it never leaves this package
+class Refused(Exception):
     """A value without an exact form, and on its way up the path to it.
 
     Args:
@@ -74,3 +77,17 @@ def text(value: str) -> bytes:
 def name_of(kind: type) -> bytes:
     """A class by the name under which it can be imported."""
     return text(f"{kind.__module__}.{kind.__qualname__}")
+
+
+def shown(kind: type) -> str:
+    """A class as errors call it."""
+    name = name_of(kind).decode("utf-8", "replace").removeprefix("builtins.")
+    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"
+
+
+def little_endian(numbers: array[Any]) -> bytes:
+    """An array's bytes, on every machine in the same order."""
+    if sys.byteorder == "big":
+        numbers = numbers[:]
+        numbers.byteswap()
+    return numbers.tobytes()

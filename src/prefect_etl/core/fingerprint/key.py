@@ -36,7 +36,7 @@ def fingerprint(value: object, *, name: str = "value") -> str:
         False
         >>> fingerprint([1, object()])
         Traceback (most recent call last):
-        prefect_etl.core.fingerprint.encoding.FingerprintError: value[1] is a builtins.object, ...
+        prefect_etl.core.fingerprint.encoding.FingerprintError: value[1] is an object, ...
     """
     try:
         encoded = Walk().encode(value)
@@ -50,5 +50,5 @@ def fingerprint(value: object, *, name: str = "value") -> str:
 def _error(name: str, refused: Refused) -> FingerprintError:
     return FingerprintError(
         f"{name}{''.join(refused.path)} {refused.reason}, so it has no content key",
-        hint="Pass its content as a frame, plain values or a dataclass, or leave it out of the key.",
+        hint="Pass its content as a frame or plain values, or leave it out of the key.",
     )

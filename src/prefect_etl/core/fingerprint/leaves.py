@@ -8,13 +8,12 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from types import EllipsisType, NoneType, NotImplementedType
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from prefect_etl.core.fingerprint.encoding import Refused, framed, leaf, name_of, text
+from prefect_etl.core.fingerprint.encoding import Refused, framed, leaf, text
 
 _NAN = struct.pack("<d", float("nan"))
 
@@ -92,10 +91,6 @@ def _pattern(value: re.Pattern[Any]) -> bytes:
     return leaf("pattern", framed((b"bytes", bytes(value.pattern), whole(value.flags))))
 
 
-def _path(value: Any) -> bytes:
-    return leaf("path", framed((name_of(type(value)), text(str(value)))))
-
-
 LEAVES: dict[type, Callable[[Any], bytes]] = {
     NoneType: lambda _: b"none:",
     EllipsisType: lambda _: b"ellipsis:",
@@ -118,9 +113,5 @@ LEAVES: dict[type, Callable[[Any], bytes]] = {
     UUID: lambda value: b"uuid:" + value.bytes,
     range: _range,
     re.Pattern: _pattern,
-    PosixPath: _path,
-    WindowsPath: _path,
-    PurePosixPath: _path,
-    PureWindowsPath: _path,
 }
 """What encodes a value of exactly this type."""

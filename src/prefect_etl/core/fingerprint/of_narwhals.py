@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from prefect_etl.core.fingerprint.encoding import Refused, leaf, name_of, node, text
+from prefect_etl.core.fingerprint.containers import encoder_of
+from prefect_etl.core.fingerprint.encoding import leaf, name_of, node, text
 from prefect_etl.core.frames import frame_kind
 
 if TYPE_CHECKING:
@@ -19,17 +20,12 @@ def encode(walk: Walk, value: Any) -> bytes:
     Raises:
         Refused: It is neither.
     """
-    kind = name_of(type(value))
-    if isinstance(value, nw.LazyFrame):
-        native = value.to_native()
-        if frame_kind(native) is None:  # a query: DuckDB, Ibis, Spark
-            native = value.collect().to_native()
-    elif isinstance(value, nw.DataFrame | nw.Series):
-        native = value.to_native()
-        if frame_kind(native) is None:
-            native = value.to_arrow()
-    elif isinstance(value, nw.dtypes.DType):
+    if isinstance(value, nw.dtypes.DType):
         return leaf("narwhals.dtype", text(repr(value)))
-    else:
-        raise Refused(f"is a {kind.decode()}, whose content is not known")
-    return node("narwhals", kind, walk.encode(native))
+    if not isinstance(value, nw.LazyFrame | nw.DataFrame | nw.Series):
+        return encoder_of(value)(walk, value)
+    native = value.to_native()
+    if frame_kind(native) is None:  # a query of DuckDB, Ibis or Spark; a frame of Modin or cuDF
+        eager = value.collect() if isinstance(value, nw.LazyFrame) else value
+        native = eager.to_arrow()
+    return node("narwhals", name_of(type(value)), walk.encode(native))

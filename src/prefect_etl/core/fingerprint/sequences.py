@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Callable, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from prefect_etl.core.fingerprint.encoding import Refused, framed, name_of, node, size, text
+from prefect_etl.core.fingerprint.encoding import (
+    Refused,
+    framed,
+    little_endian,
+    name_of,
+    node,
+    size,
+    text,
+)
 
 if TYPE_CHECKING:
     from prefect_etl.core.fingerprint.walk import Walk
@@ -37,15 +44,22 @@ def sequence(walk: Walk, tag: str, items: Sequence[Any]) -> bytes:
     return node(tag, size(len(items)), order, *parts)
 
 
+def objects(walk: Walk, items: Sequence[Any]) -> bytes:
+    """The encoding of a column's Python objects.
+
+    Raises:
+        Refused: One has no exact content; the path names its row.
+    """
+    try:
+        return sequence(walk, "objects", items)
+    except Refused as refused:
+        refused.path[0] = f" row {refused.path[0][1:-1]}"
+        raise
+
+
 def _order(kinds: list[type], groups: list[type]) -> bytes:
     number = {kind: place for place, kind in enumerate(groups)}
-    return _little(array("I", map(number.__getitem__, kinds)))
-
-
-def _little(numbers: array[Any]) -> bytes:
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers.tobytes()
+    return little_endian(array("I", map(number.__getitem__, kinds)))
 
 
 def _group(walk: Walk, kind: type, items: Sequence[Any], places: Sequence[int]) -> bytes:
@@ -65,7 +79,7 @@ def _group(walk: Walk, kind: type, items: Sequence[Any], places: Sequence[int]) 
 
 def _integers(items: Sequence[int]) -> bytes | None:
     try:
-        return node("ints", _little(array("q", items)))
+        return node("ints", little_endian(array("q", items)))
     except OverflowError:
         return None
 
@@ -74,7 +88,7 @@ def _floats(items: Sequence[float]) -> bytes | None:
     numbers = array("d", items)
     if any(number != number for number in numbers):  # noqa: PLR0124
         return None
-    return node("floats", _little(numbers))
+    return node("floats", little_endian(numbers))
 
 
 def _booleans(items: Sequence[bool]) -> bytes:
@@ -90,7 +104,7 @@ def _bytes(items: Sequence[bytes]) -> bytes:
 
 
 def _joined(tag: str, items: Sequence[bytes]) -> bytes:
-    return node(tag, _little(array("Q", map(len, items))), b"".join(items))
+    return node(tag, little_endian(array("Q", map(len, items))), b"".join(items))
 
 
 def _nones(items: Sequence[None]) -> bytes:

@@ -5,7 +5,6 @@ Nothing here depends on where one piece ends and the next begins.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,7 +50,7 @@ class Bits:
             self._write(unpacked(bytes_, offset, count))
             return
         start, whole = offset // _BYTE, count // _BYTE
-        self._hash.update(bytes_[start : start + whole])
+        self._hash.update(bytes_[start : start + whole].data)
         self._rest = unpacked(bytes_, offset + whole * _BYTE, count % _BYTE)
 
     def digest(self) -> bytes:
@@ -60,7 +59,7 @@ class Bits:
             return b""
         self._write_ones()
         last = self._hash.copy()
-        last.update(np.packbits(self._rest, bitorder="little"))
+        last.update(np.packbits(self._rest, bitorder="little").data)
         return last.digest()
 
     def _write_ones(self) -> None:
@@ -72,7 +71,7 @@ class Bits:
         if len(self._rest):
             flags = np.concatenate([self._rest, flags])
         whole = len(flags) // _BYTE * _BYTE
-        self._hash.update(np.packbits(flags[:whole], bitorder="little"))
+        self._hash.update(np.packbits(flags[:whole], bitorder="little").data)
         self._rest = flags[whole:].copy()
 
 
@@ -114,28 +113,34 @@ class Fixed:
         return node("fixed", size(self.rows), self.validity.digest(), self._hash.digest())
 
     def _values(self, values: Array) -> None:
-        if values.dtype.kind in "fc" or not values.flags.c_contiguous:
-            for window in windows(len(values)):
-                self._update(one_nan(np.ascontiguousarray(values[window])))
-        else:
-            self._update(values)
+        kind = values.dtype
+        if kind.kind not in "fc" and values.flags.c_contiguous and _is_little(kind):
+            self._hash.update(values.reshape(-1).view(np.uint8).data)
+            return
+        for window in windows(len(values)):
+            piece = np.ascontiguousarray(values[window], kind.newbyteorder("<"))
+            self._hash.update(one_nan(piece.reshape(-1)).view(np.uint8).data)
 
-    def _update(self, values: Array) -> None:
-        if values.dtype.byteorder == ">" or sys.byteorder == "big":
-            values = values.astype(values.dtype.newbyteorder("<"))
-        self._hash.update(values.reshape(-1).view(np.uint8))
+
+def _is_little(kind: np.dtype[Any]) -> bool:
+    return kind.newbyteorder("<") == kind
 
 
 def without_nulls(values: Array, valid: Array) -> Array:
     """The values, with zeros in the place of nulls."""
-    shape = (-1,) + (1,) * (values.ndim - 1)
-    return np.where(valid.view(bool).reshape(shape), values, np.zeros(1, values.dtype))
+    width = values.dtype.itemsize
+    if values.dtype.kind == "c":
+        return without_nulls(values.view(values.real.dtype).reshape(-1, 2), valid)
+    mask = -valid.view(np.int8).astype(f"i{width}")  # all bits, or none: twice as fast as where()
+    mask = mask.reshape(-1, *[1] * (values.ndim - 1))
+    kept: Array = values.view(f"i{width}") & mask
+    return kept.view(values.dtype)
 
 
 def one_nan(values: Array) -> Array:
     """The values, with one and the same bits for every NaN."""
     if values.dtype.kind == "c":
-        return one_nan(values.view(values.real.dtype))
+        values = values.view(values.real.dtype)
     if values.dtype.kind != "f" or not len(values) or not np.isnan(values.min()):
         return values
     return np.where(np.isnan(values), np.array(np.nan, values.dtype), values)
@@ -156,7 +161,7 @@ class Lengths:
                 self._long += size(self._seen + int(row)) + size(int(lengths[row]))
             lengths = np.minimum(lengths, _LONG)
         self._seen += len(lengths)
-        self._hash.update(np.ascontiguousarray(lengths, "<u4").view(np.uint8))
+        self._hash.update(np.ascontiguousarray(lengths, "<u4").data)
 
     def digest(self) -> bytes:
         """The digest of all that was fed."""
