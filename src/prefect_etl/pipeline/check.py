@@ -68,7 +68,7 @@ def type_rules(spec: DatasetSpec, prepared_columns: str) -> tuple[Rule, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
+class RuleSet:
     """All rules of a load, with those first that put a row aside."""
 
     rejecting: tuple[Rule, ...]
@@ -77,17 +77,18 @@ class _Rules:
 
     @property
     def all(self) -> tuple[Rule, ...]:
+        """All of them, in the order of their numbers."""
         return (*self.rejecting, *self.noting)
 
 
-def _rules(spec: DatasetSpec, prepared: Prepared) -> _Rules:
+def _rules(spec: DatasetSpec, prepared: Prepared) -> RuleSet:
     keys = key_rules(spec)
     if spec.contract is None:
-        return _Rules(keys, (), "quarantine")
+        return RuleSet(keys, (), "quarantine")
     rules = (*type_rules(spec, prepared.rows), *compile_rules(spec.contract))
     if spec.contract.on_violation == "quarantine":
-        return _Rules((*keys, *rules), (), "quarantine")
-    return _Rules(keys, rules, spec.contract.on_violation)
+        return RuleSet((*keys, *rules), (), "quarantine")
+    return RuleSet(keys, rules, spec.contract.on_violation)
 
 
 def check(session: Session, prepared: Prepared, spec: DatasetSpec, read: dict[int, int]) -> Checked:
@@ -106,15 +107,15 @@ def check(session: Session, prepared: Prepared, spec: DatasetSpec, read: dict[in
     if not rules.all and not spec.where:
         counts = {unit_id: Accounting(read=rows) for unit_id, rows in read.items()}
         return Checked(counts, (), f"{chosen} {kept}", None)
-    flagged = _flagged(rules, kept)
+    flagged = flag_rows(rules, kept)
     counts, broken = _count(session, flagged, rules, read)
     if not any(count.quarantined for count in counts.values()):
         return Checked(counts, broken, f"{chosen} {kept}", None)
     good = f"{chosen} ({flagged}) WHERE NOT {_REJECTED}"
-    return Checked(counts, broken, good, _bad(rules, flagged))
+    return Checked(counts, broken, good, bad_rows(rules, flagged))
 
 
-def _flagged(rules: _Rules, kept: str) -> str:
+def flag_rows(rules: RuleSet, kept: str) -> str:
     """Rows with a column ``_etl_rule_<n>`` for each rule, and whether the row is put aside."""
     numbered = list(enumerate(rules.all))
     rejecting = len(rules.rejecting)
@@ -131,7 +132,7 @@ def _flagged(rules: _Rules, kept: str) -> str:
 
 
 def _count(
-    session: Session, flagged: str, rules: _Rules, read: dict[int, int]
+    session: Session, flagged: str, rules: RuleSet, read: dict[int, int]
 ) -> tuple[dict[int, Accounting], tuple[RuleCount, ...]]:
     flags = "".join(f", count(*) FILTER (_etl_rule_{n})" for n in range(len(rules.all)))
     rows = session.query(
@@ -157,7 +158,9 @@ def _count(
     return counts, broken
 
 
-def _bad(rules: _Rules, flagged: str) -> str:
+def bad_rows(rules: RuleSet, flagged: str) -> str:
+    """Of flagged rows those that are put aside: their place, ``rules`` and ``reasons``."""
+
     def gathered(texts: Sequence[str]) -> str:
         cases = ", ".join(
             f"CASE WHEN _etl_rule_{n} THEN {literal(text)} END" for n, text in enumerate(texts)

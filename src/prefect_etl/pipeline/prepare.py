@@ -94,8 +94,8 @@ def _project_one(column: Column, name: str, spec: DatasetSpec) -> Projected:
     kind = _pinned(column, spec)
     rules = spec.contract.columns.get(name) if spec.contract else None
     if rules is not None and rules.type is not None and rules.type != kind:
-        tried, failed = _tried(source, rules.type)
-        return Projected(Column(name, rules.type), column.name, tried, failed)
+        value, failed = tried(source, rules.type)
+        return Projected(Column(name, rules.type), column.name, value, failed)
     cast = spec.columns.cast.get(name)
     if cast is not None and cast != kind:
         exact = exact_cast(source, kind, cast, name)
@@ -103,15 +103,15 @@ def _project_one(column: Column, name: str, spec: DatasetSpec) -> Projected:
     return Projected(Column(name, kind), column.name, source)
 
 
-def _tried(source: str, kind: str) -> tuple[str, str]:
+def tried(source: str, kind: str) -> tuple[str, str]:
     """A conversion that gives null where it fails, and whether it failed."""
-    tried = f"TRY_CAST({source} AS {kind})"
-    failed = f"({source} IS NOT NULL AND {tried} IS NULL)"
+    value = f"TRY_CAST({source} AS {kind})"
+    failed = f"({source} IS NOT NULL AND {value} IS NULL)"
     if is_integer(kind):
         # DuckDB would round: 1.5 is no whole number, 12.0 is.
-        whole = f"coalesce(TRY_CAST({source} AS DOUBLE) = CAST({tried} AS DOUBLE), FALSE)"
-        return f"CASE WHEN {whole} THEN {tried} END", f"({source} IS NOT NULL AND NOT {whole})"
-    return tried, failed
+        whole = f"coalesce(TRY_CAST({source} AS DOUBLE) = CAST({value} AS DOUBLE), FALSE)"
+        return f"CASE WHEN {whole} THEN {value} END", f"({source} IS NOT NULL AND NOT {whole})"
+    return value, failed
 
 
 def _pinned(column: Column, spec: DatasetSpec) -> str:

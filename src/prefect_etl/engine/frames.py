@@ -1,0 +1,161 @@
+"""Frames of three libraries, taken apart by rows: what stays is the library's own, unchanged."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect_etl.core.frames import frame_kind
+from prefect_etl.core.nearest import did_you_mean
+from prefect_etl.engine.arrow import NotArrowError, frame_reader, plain
+from prefect_etl.errors import ConfigError, DataError, SchemaError
+
+_KINDS = (
+    "pandas.DataFrame",
+    "polars.DataFrame",
+    "polars.LazyFrame",
+    "pyarrow.Table",
+    "pyarrow.RecordBatch",
+)
+
+
+def assert_frame(frame: Any) -> str:
+    """The kind of a frame.
+
+    Raises:
+        ConfigError: It is none of pandas, Polars or Arrow.
+    """
+    kind = frame_kind(frame)
+    if kind not in _KINDS:
+        raise ConfigError(
+            f"a {type(frame).__name__} is no frame of pandas, Polars or Arrow",
+            hint="Convert it first; of a narwhals frame, to_native() is the frame itself.",
+        )
+    return kind
+
+
+def column_names(frame: Any) -> list[Any]:
+    """The names of a computed frame's columns, as they are."""
+    if frame_kind(frame) in ("pyarrow.Table", "pyarrow.RecordBatch"):
+        return list(frame.schema.names)
+    return list(frame.columns)
+
+
+def assert_columns(frame: Any, names: Sequence[str]) -> None:
+    """Make sure that a frame has some columns, each once.
+
+    Raises:
+        SchemaError: It has not; names the nearest.
+    """
+    known = column_names(frame)
+    texts = [name for name in known if isinstance(name, str)]
+    for name in names:
+        found = texts.count(name)
+        if found > 1:
+            raise SchemaError(f"the frame has {found} columns with the name {name}")
+        if not found:
+            raise SchemaError(
+                f"the contract speaks of a column {name}, which the frame does not have"
+                f"{did_you_mean(name, texts)}",
+                hint=f"It has: {', '.join(map(str, known))}.",
+            )
+
+
+def as_arrow(frame: Any, names: Sequence[str], text: Collection[str] = ()) -> Any:
+    """Some columns of a computed frame as an Arrow table; a NaN of pandas is a null.
+
+    Args:
+        frame: The frame.
+        names: The columns, which it has.
+        text: Those that become text where their values are of kinds that do not go together.
+
+    Raises:
+        DataError: A column's values do not fit into Arrow.
+    """
+    import pyarrow as pa
+
+    kind = frame_kind(frame)
+    if kind == "pandas.DataFrame":
+        chosen = frame.loc[:, list(names)].reset_index(drop=True)
+    else:
+        chosen = frame.select(list(names))
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            reader = frame_reader(chosen, Path(folder))
+        except NotArrowError as error:
+            if kind != "pandas.DataFrame" or not text:
+                raise DataError(str(error), hint="Give the column one type.") from error
+            return as_arrow(_as_text(frame, names, text), names)
+        schema, batches = reader.schema, [plain(batch) for batch in reader]
+    if not batches:
+        batches = [plain(pa.RecordBatch.from_pylist([], schema))]
+    return pa.Table.from_batches(batches)
+
+
+def _as_text(frame: Any, names: Sequence[str], text: Collection[str]) -> Any:
+    """Columns of Python objects as text, so that each value can be told right or wrong."""
+    chosen = frame.loc[:, list(names)]
+    mixed = [name for name in text if chosen[name].dtype == object]
+    return chosen.assign(
+        **{name: chosen[name].where(chosen[name].isna(), chosen[name].map(str)) for name in mixed}
+    )
+
+
+def rows_at(frame: Any, mask: Any) -> Any:
+    """The rows of a computed frame where a mask (NumPy, one boolean a row) is true."""
+    kind = frame_kind(frame)
+    if kind == "pandas.DataFrame":
+        return frame.loc[mask]
+    if kind == "polars.DataFrame":
+        import polars as pl
+
+        return frame.filter(pl.Series(mask, dtype=pl.Boolean))
+    import pyarrow as pa
+
+    return frame.filter(pa.array(mask, pa.bool_()))
+
+
+def with_columns(frame: Any, columns: Any) -> Any:
+    """A computed frame with the columns of an Arrow table behind its own, or in their place.
+
+    Args:
+        frame: The frame.
+        columns: As many rows.
+    """
+    kind = frame_kind(frame)
+    if kind == "pandas.DataFrame":
+        import pandas as pd
+
+        kept = frame.drop(columns=[n for n in columns.schema.names if n in frame.columns])
+        added = {
+            name: pd.Series(
+                columns[name].to_pylist(), index=frame.index, dtype=_dtype(columns, name)
+            )
+            for name in columns.schema.names
+        }
+        return kept.assign(**added)
+    if kind == "polars.DataFrame":
+        import polars as pl
+
+        added_frame: Any = pl.from_arrow(columns)
+        return frame.with_columns(added_frame.get_columns())
+    import pyarrow as pa
+
+    table = pa.Table.from_batches([frame]) if kind == "pyarrow.RecordBatch" else frame
+    for name in columns.schema.names:
+        if name in table.schema.names:
+            table = table.drop_columns([name])
+        table = table.append_column(columns.schema.field(name), columns[name])
+    return table.combine_chunks().to_batches()[0] if _is_batch(kind, table) else table
+
+
+def _is_batch(kind: str | None, table: Any) -> bool:
+    return kind == "pyarrow.RecordBatch" and table.num_rows > 0
+
+
+def _dtype(columns: Any, name: str) -> str:
+    import pyarrow as pa
+
+    return "int64" if pa.types.is_integer(columns.schema.field(name).type) else "object"

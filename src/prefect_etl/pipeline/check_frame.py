@@ -1,0 +1,174 @@
+"""Checks a frame against a contract: the pipeline's rules, over rows in memory, in one scan."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from prefect_etl.core.contract import Contract, Rule, compile_rules
+from prefect_etl.core.report import RuleCount
+from prefect_etl.core.rows import ROW_NUMBER, UNIT_ID
+from prefect_etl.core.sql import identifier
+from prefect_etl.engine.duckdb import Session
+from prefect_etl.engine.frames import as_arrow, assert_columns, assert_frame, rows_at, with_columns
+from prefect_etl.errors import ConfigError, DataError
+from prefect_etl.pipeline.check import RuleSet, bad_rows, flag_rows
+from prefect_etl.pipeline.prepare import FAILED_PREFIX, tried
+from prefect_etl.utils.validation import REASONS, ROW, RULES, Failure
+
+F = TypeVar("F")
+_FRAME = "_etl_frame"
+
+
+def as_contract(contract: Contract | Mapping[str, Any]) -> Contract:
+    """A contract, from what the pipeline file has under ``contract:``.
+
+    Raises:
+        ConfigError: It is none; names every mistake.
+
+    Example:
+        >>> as_contract({"columns": {"distance": {"ge": 0}}}).on_violation
+        'quarantine'
+    """
+    if isinstance(contract, Contract):
+        return contract
+    try:
+        return Contract.model_validate(contract)
+    except ValidationError as error:
+        said = (
+            f"  {'.'.join(map(str, fault['loc'])) or 'contract'}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)
+        )
+        raise ConfigError(
+            "the contract is wrong:\n" + "\n".join(said),
+            hint="It is written as under contract: in the pipeline file.",
+        ) from error
+
+
+def check_frame(
+    frame: F,
+    contract: Contract | Mapping[str, Any],
+    *,
+    error: Callable[[Failure[Any], str], Exception] | None = None,
+    memory_limit: str = "1GiB",
+) -> tuple[F, Failure[F]]:
+    """The rows that keep a contract, and those that do not.
+
+    Args:
+        frame: pandas, Polars or Arrow; a lazy frame is computed.
+        contract: As in the pipeline file.
+        error: Makes what the failure raises.
+        memory_limit: What the engine may use, as DuckDB spells sizes.
+
+    Raises:
+        ConfigError: It is no frame or no contract.
+        SchemaError: A column that the contract names is not there.
+        DataError: A rule cannot be applied to its column.
+    """
+    rules, kind = as_contract(contract), assert_frame(frame)
+    computed: Any = frame.collect() if kind == "polars.LazyFrame" else frame  # type: ignore[attr-defined]
+    assert_columns(computed, list(rules.columns))
+    found = _broken(computed, rules, memory_limit) if rules.columns else _nothing()
+    good, bad = _split(computed, rules, found)
+    if kind == "polars.LazyFrame":
+        good, bad = good.lazy(), bad.lazy()
+    return good, Failure(
+        rows=bad,
+        rules=_counts(rules, found),
+        checked=_rows(computed),
+        contract=rules,
+        _broken=found.num_rows,
+        **({} if error is None else {"_error": error}),
+    )
+
+
+def _broken(frame: Any, contract: Contract, memory_limit: str) -> Any:
+    """An Arrow table, a row for each that broke a rule: its place from 1, rules and reasons."""
+    import duckdb
+    import numpy as np
+    import pyarrow as pa
+
+    typed = [name for name, rules in contract.columns.items() if rules.type is not None]
+    rows = as_arrow(frame, list(contract.columns), text=typed)
+    numbers = pa.array(np.arange(1, rows.num_rows + 1))
+    rows = rows.append_column(ROW_NUMBER, numbers)
+    session = Session(memory_limit, spill=Path(tempfile.gettempdir()) / f"etl-check-{uuid4().hex}")
+    try:
+        with session.cursor() as cursor:
+            cursor.register(_FRAME, rows)
+            kinds = {
+                name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {_FRAME}").fetchall()
+            }
+            sql = _sql(contract, kinds)
+            return cursor.execute(sql).to_arrow_table()
+    except duckdb.Error as failed:
+        said = str(failed).strip().split("\n")[0]
+        raise DataError(
+            f"the contract cannot be applied: {said}",
+            hint="Give the column a type: in the contract, or a rule that fits its values.",
+        ) from failed
+    finally:
+        session.close()
+
+
+def _sql(contract: Contract, kinds: Mapping[str, str]) -> str:
+    """The SELECT over the frame, its values converted to the contract's types."""
+    columns, types = [f"0 AS {UNIT_ID}", ROW_NUMBER], []
+    for name, rules in contract.columns.items():
+        column = identifier(name)
+        if rules.type is None or rules.type == kinds[name]:
+            columns.append(column)
+            continue
+        value, failed = tried(column, rules.type)
+        flag = identifier(FAILED_PREFIX + name)
+        columns += [f"{value} AS {column}", f"{failed} AS {flag}"]
+        types.append(Rule(f"{name}.type", f"{name} is not {rules.type}", flag))
+    rules_of = RuleSet((*types, *compile_rules(contract)), (), "quarantine")
+    rows = flag_rows(rules_of, f"(SELECT {', '.join(columns)} FROM {_FRAME})")
+    bad = bad_rows(rules_of, rows)
+    return (
+        f"SELECT {ROW_NUMBER} AS {ROW}, rules AS {RULES}, reasons AS {REASONS} "
+        f"FROM ({bad}) ORDER BY 1"
+    )
+
+
+def _nothing() -> Any:
+    import pyarrow as pa
+
+    texts = pa.list_(pa.string())
+    return pa.schema([(ROW, pa.int64()), (RULES, texts), (REASONS, texts)]).empty_table()
+
+
+def _split(frame: Any, contract: Contract, found: Any) -> tuple[Any, Any]:
+    import numpy as np
+
+    mask = np.zeros(_rows(frame), dtype=bool)
+    mask[found[ROW].to_numpy() - 1] = True
+    bad = with_columns(rows_at(frame, mask), found.select([RULES, REASONS, ROW]))
+    stays = not found.num_rows or contract.on_violation == "warn"
+    return frame if stays else rows_at(frame, ~mask), bad
+
+
+def _counts(contract: Contract, found: Any) -> tuple[RuleCount, ...]:
+    reasons: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    names, words = (
+        found[RULES].combine_chunks().flatten(),
+        found[REASONS].combine_chunks().flatten(),
+    )
+    for name, reason in zip(names.to_pylist(), words.to_pylist(), strict=True):
+        counts[name] += 1
+        reasons[name] = reason
+    order = list(contract.columns)
+    ranked = sorted(counts, key=lambda rule: order.index(rule.rpartition(".")[0]))
+    return tuple(RuleCount(r, reasons[r], counts[r], contract.on_violation) for r in ranked)
+
+
+def _rows(frame: Any) -> int:
+    return int(frame.num_rows) if hasattr(frame, "num_rows") else len(frame)
