@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.errors import ConfigError
-from prefect_etl.utils.metrics import runs
+from prefect_etl.utils.metrics import scopes
 from prefect_etl.utils.metrics.names import Kind
 from prefect_etl.utils.metrics.timer import Timer
 
@@ -157,7 +157,7 @@ class Metrics:
         """
         from prefect_etl.utils.metrics.bridge import Bridge
 
-        runs.export_through(None if provider is None else Bridge(provider))
+        scopes.export_through(None if provider is None else Bridge(provider), by_user=True)
 
     def _record(
         self,
@@ -170,14 +170,16 @@ class Metrics:
         buckets: tuple[float, ...] | None = None,
         description: str = "",
     ) -> None:
-        run = runs.current()
+        run = scopes.current()
         try:
             record = run.known.get((kind, name, unit, tuple(tags.items()) if tags else ()))
         except (TypeError, AttributeError):  # a tag's value that cannot be a key, or no mapping
             record = None
         # A histogram's own bounds are compared with those that it has.
         if record is None or buckets is not None:
-            record = run.recorder(kind, name, tags, unit, buckets, description)
+            record = run.recorder(
+                kind, name, tags, unit=unit, buckets=buckets, description=description
+            )
         try:
             record(value)
         except (TypeError, ValueError) as error:

@@ -16,6 +16,8 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Lock
+from time import time
 from typing import Any
 from uuid import uuid4
 
@@ -31,31 +33,28 @@ _AT_ONCE = 1 << 22
 class JournalSeries(Series):
     """A series whose values are written down for the run's process."""
 
-    def __init__(self, metric: Metric, tags: Tags, number: int, write: Callable[[str], None]):
+    def __init__(
+        self, metric: Metric, tags: Tags, number: int, write: Callable[[str], None]
+    ) -> None:
         super().__init__(metric, tags)
         self._number = number
         self._write = write
 
     def record(self, value: float, at: float | None = None) -> None:
         """Write the value down."""
-        from time import time
-
         self._write(f"{self._number} {float(value)!r} {at or time()!r}\n")
 
 
 class Journal:
-    """The file in which one process writes down what it records for one run.
+    """What one process writes down of all that it records for one run.
 
     Args:
-        folder: The run's.
+        write: Takes a line.
     """
 
-    def __init__(self, folder: Path) -> None:
-        host = "".join(c if c.isalnum() else "-" for c in socket.gethostname())
-        self.path = folder / f"{host}-{os.getpid()}-{uuid4().hex[:8]}{SUFFIX}"
-        self._file: int | None = None
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
         self._series = 0
-        self._warned = False
 
     def series(self, metric: Metric, tags: Tags) -> Series:
         """A series that writes its values here."""
@@ -72,16 +71,37 @@ class Journal:
         self._write(json.dumps(definition) + "\n")
         return JournalSeries(metric, tags, number, self._write)
 
-    def _write(self, line: str) -> None:
+
+class JournalWriter:
+    """A file for the lines of one process.
+
+    Args:
+        folder: The run's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        host = "".join(c if c.isalnum() else "-" for c in socket.gethostname())
+        self.path = folder / f"{host}-{os.getpid()}-{uuid4().hex[:8]}{SUFFIX}"
+        self._file: int | None = None
+        self._lock = Lock()
+        self._warned = False
+
+    def write(self, line: str) -> None:
+        """Append a line; one that cannot be written is lost with one warning."""
         try:
             if self._file is None:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-                self._file = os.open(self.path, flags, 0o600)
-            os.write(self._file, line.encode())
+                self._open()
+            os.write(self._file, line.encode())  # type: ignore[arg-type] # it is open
         except OSError as error:  # a full disk, or the run is over: no reason to fail
             if not self._warned:
                 self._warned = True
                 logger.warning("Metrics cannot be written to %s: %s", self.path, error)
+
+    def _open(self) -> None:
+        with self._lock:
+            if self._file is None:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+                self._file = os.open(self.path, flags, 0o600)
 
     def __del__(self) -> None:
         if self._file is not None:

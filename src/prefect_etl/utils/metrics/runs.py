@@ -1,18 +1,16 @@
-"""The values of one run, and which run a call belongs to."""
+"""The values of one run."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from prefect_etl.errors import ConfigError
 from prefect_etl.utils.metrics.bridge import Bridge
-from prefect_etl.utils.metrics.journal import SUFFIX, Journal, JournalFile
+from prefect_etl.utils.metrics.journal import SUFFIX, Journal, JournalFile, JournalWriter
 from prefect_etl.utils.metrics.names import Kind, Tags, clean_tags, metric_name, unit_of
 from prefect_etl.utils.metrics.series import KINDS, OTHER_BUCKETS, SECONDS_BUCKETS, Metric, Series
 
@@ -24,7 +22,6 @@ Key = tuple[Kind, str, str | None, Any]
 SERIES_LIMIT = 100
 METRICS_LIMIT = 1000
 OVERFLOW = "overflow"
-RUN_VARIABLE = "PREFECT_ETL_METRICS_RUN"
 _SAMPLES = ("_bucket", "_count", "_sum")
 
 
@@ -34,20 +31,24 @@ class RunMetrics:
     Args:
         run_id: The flow run's id; empty for what is recorded outside of all runs.
         flow: The flow's name, an additional tag of what is exported.
-        folder: Where other processes leave what they record for this run.
-        foreign: This process is one of those.
+        folder: Where other processes of this machine leave what they record for this run.
+        journal: This process is one of those; it writes down here what it records.
     """
 
     def __init__(
-        self, run_id: str = "", flow: str = "", folder: Path | None = None, *, foreign: bool = False
+        self,
+        run_id: str = "",
+        flow: str = "",
+        folder: Path | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.run_id = run_id
         self.flow = flow
         self.folder = folder
         self.bridge: Bridge | None = None
-        self._start(foreign=foreign)
+        self._start(journal)
 
-    def _start(self, *, foreign: bool) -> None:
+    def _start(self, journal: Journal | None) -> None:
         self.closed = False
         # What the last calls were answered, by their own arguments: the way of nearly all calls.
         self.known: dict[Key, Record] = {}
@@ -55,19 +56,20 @@ class RunMetrics:
         self._series: dict[str, dict[Tags, Series]] = {}
         self._warned: set[str] = set()
         self._lock = RLock()
-        self._journal = Journal(self.folder) if foreign and self.folder else None
+        self._journal = journal
         self._read: dict[Path, JournalFile] = {}
 
     def become_foreign(self) -> None:
         """Go on in a process that was forked from the run's: what it records is handed over."""
         self.bridge = None
-        self._start(foreign=True)
+        self._start(Journal(JournalWriter(self.folder).write) if self.folder else None)
 
     def recorder(
         self,
         kind: Kind,
         name: str,
         tags: Mapping[str, Any] | None = None,
+        *,
         unit: str | None = None,
         buckets: tuple[float, ...] | None = None,
         description: str = "",
@@ -217,100 +219,3 @@ def _bounds(name: str, kind: Kind, buckets: tuple[float, ...] | None) -> tuple[f
             f"the buckets of {name} are not rising: {buckets}", hint="Give upper bounds, rising."
         )
     return bounds
-
-
-scope: ContextVar[RunMetrics | None] = ContextVar("prefect_etl_metrics", default=None)
-_open: dict[object, RunMetrics] = {}
-_finders: list[Callable[[], RunMetrics | None]] = []
-_bridge: Bridge | None = None
-_inherited: dict[str, RunMetrics] = {}
-_outside = RunMetrics()
-
-
-def current() -> RunMetrics:
-    """The run that a call made here belongs to.
-
-    That of the context; else the flow run that Prefect says; else the only one that is open in this
-    process, or was in the process that started this one; else none: what is recorded then is
-    exported, but kept with no run.
-    """
-    run = scope.get()
-    if run is not None and not run.closed:
-        return run
-    for finder in _finders:
-        if (found := finder()) is not None:
-            return found
-    if len(_open) == 1:
-        return next(iter(_open.values()))
-    return (inherited() if RUN_VARIABLE in os.environ and not _open else None) or _outside
-
-
-def inherited() -> RunMetrics | None:
-    """The run of the process that started this one, while it lasts."""
-    place = os.environ.get(RUN_VARIABLE, "")
-    if not place or not Path(place).is_dir():
-        return None
-    if place not in _inherited:
-        folder = Path(place)
-        _inherited[place] = RunMetrics(folder.name, folder=folder, foreign=True)
-    return _inherited[place]
-
-
-def find_by(finder: Callable[[], RunMetrics | None]) -> None:
-    """Ask this function for the run, too, where the context does not say it."""
-    if finder not in _finders:
-        _finders.append(finder)
-
-
-def open_run(key: object, run: RunMetrics) -> RunMetrics:
-    """Begin to record a run of this process."""
-    run.export_through(_bridge)
-    _open[key] = run
-    _tell_children()
-    return run
-
-
-def opened(key: object) -> RunMetrics | None:
-    """The run, if this process has it open."""
-    return _open.get(key)
-
-
-def open_runs() -> list[RunMetrics]:
-    """All runs that this process has open."""
-    return list(_open.values())
-
-
-def close_run(key: object) -> None:
-    """Record no more for a run."""
-    run = _open.pop(key, None)
-    if run is not None:
-        run.closed = True
-    _tell_children()
-
-
-def export_through(bridge: Bridge | None) -> None:
-    """Hand on what this process records, from now on."""
-    global _bridge  # noqa: PLW0603 - one way out for the process
-    _bridge = bridge
-    for run in (_outside, *_open.values()):
-        run.export_through(bridge)
-
-
-def _tell_children() -> None:
-    # A process that is started now knows no context; with one run open there is one answer.
-    runs = open_runs()
-    if len(runs) == 1 and runs[0].folder is not None:
-        os.environ[RUN_VARIABLE] = str(runs[0].folder)
-    else:
-        os.environ.pop(RUN_VARIABLE, None)
-
-
-def _forked() -> None:
-    global _bridge  # noqa: PLW0603 - as above
-    _bridge = None
-    for run in {_outside, *_open.values()}:
-        run.become_foreign()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)

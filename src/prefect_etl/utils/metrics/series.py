@@ -153,8 +153,10 @@ class HistogramSeries(Series):
         with self._lock:
             self.count += 1
             self.sum += number
-            self.min = min(self.min, number)
-            self.max = max(self.max, number)
+            if number < self.min:  # noqa: PLR1730 - as fast again as min()
+                self.min = number
+            if number > self.max:  # noqa: PLR1730
+                self.max = number
             self.counts[bisect_left(self.metric.buckets, number)] += 1
         self.time = at or time()
         if self.forward is not None:

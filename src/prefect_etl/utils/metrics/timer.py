@@ -5,34 +5,36 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
+
+from prefect_etl.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Timer:
-    """A block with ``with`` or ``async with``, or a function under ``@``; may be used again.
+    """A block with ``with`` or ``async with``, or a function under ``@``.
 
     Attributes:
-        seconds: What the last block took, in this thread or async task.
+        seconds: What the last block took.
     """
+
+    __slots__ = ("_record", "_started", "seconds")
 
     def __init__(self, record: Callable[[float], None]) -> None:
         self._record = record
-        # Blocks may be nested, and run in many threads and async tasks at once.
-        self._started: ContextVar[tuple[float, ...]] = ContextVar("started", default=())
-        self._seconds: ContextVar[float] = ContextVar("seconds", default=0.0)
+        self._started = 0.0
+        self.seconds = 0.0
 
-    @property
-    def seconds(self) -> float:
-        """What the last block took, in this thread or async task."""
-        return self._seconds.get()
-
-    def __enter__(self) -> Timer:
-        self._started.set((*self._started.get(), perf_counter()))
+    def __enter__(self) -> Self:
+        if self._started:
+            raise ConfigError(
+                "this timer is measuring a block already",
+                hint="Call metrics.timer for each block; only functions may share one.",
+            )
+        self._started = perf_counter()
         return self
 
     def __exit__(
@@ -41,13 +43,11 @@ class Timer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        *outer, started = self._started.get()
-        self._started.set(tuple(outer))
-        seconds = perf_counter() - started
-        self._seconds.set(seconds)
-        self._record(seconds)
+        self.seconds = perf_counter() - self._started
+        self._started = 0.0
+        self._record(self.seconds)
 
-    async def __aenter__(self) -> Timer:
+    async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(
