@@ -45,6 +45,16 @@ COMMANDS = {
         "Print where the HTML report of a run is, or open it.",
         "prefect-etl report --open",
     ),
+    "deploy": Command(
+        "deploy:deploy",
+        "Make the pipeline's deployments: schedules, work pool, one run at a time.",
+        "prefect-etl deploy pipeline.yaml --dry-run",
+    ),
+    "serve": Command(
+        "serve:serve",
+        "Run the pipeline's schedules from this process, until Ctrl-C.",
+        "prefect-etl serve pipeline.yaml",
+    ),
     "schema": Command(
         "project:schema",
         "Write the JSON Schema of pipeline files, for editors.",

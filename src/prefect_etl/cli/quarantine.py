@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -15,6 +16,7 @@ from prefect_etl.cli.options import (
     NamedPipelineFile,
     PipelineFile,
     open_pipeline,
+    pipeline_path,
 )
 from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.errors import ConfigError
@@ -30,7 +32,7 @@ _ADDED = ("_rules", "_reasons", "_source", "_row", "_run_id")
 
 def list_files(pipeline: PipelineFile = DEFAULT_PIPELINE, *, as_json: AsJson = False) -> int:
     """List quarantine files, newest first."""
-    entries = _newest_first(open_pipeline(pipeline).quarantine())
+    entries = _newest_first(_entries(pipeline))
     if as_json:
         print_json([asdict(entry) for entry in entries])
     elif not entries:
@@ -55,7 +57,7 @@ def show(
     as_json: AsJson = False,
 ) -> int:
     """Show the rows of one quarantine file."""
-    entries = _newest_first(open_pipeline(pipeline).quarantine())
+    entries = _newest_first(_entries(pipeline))
     if not entries and name is None:
         if as_json:
             print_json([])
@@ -73,6 +75,22 @@ def show(
         entry.path,
     )
     return 0
+
+
+def _entries(pipeline: Path) -> list[QuarantineEntry]:
+    """The files of a pipeline, and those of flows beside it; these alone if there is no pipeline.
+
+    Raises:
+        ConfigError: There is neither, or the pipeline file or the settings are wrong.
+    """
+    from prefect_etl.config.settings import load_settings
+    from prefect_etl.pipeline.flow_quarantine import flow_quarantine
+
+    file = pipeline_path(pipeline)
+    found = flow_quarantine(load_settings(file.parent).data_folder(file.parent)).entries()
+    if found and not file.exists():
+        return found
+    return open_pipeline(pipeline).quarantine() + found
 
 
 def choose(entries: Sequence[QuarantineEntry], name: str | None) -> QuarantineEntry:

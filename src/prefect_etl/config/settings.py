@@ -35,6 +35,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from prefect_etl.config.deployment import DeploymentSettings, fields_at
 from prefect_etl.config.secrets import register_uri
 from prefect_etl.config.sources import ENVIRONMENTS, PREFIX, Layer, merged, read_layers, unknown
 from prefect_etl.errors import ConfigError
@@ -122,6 +123,21 @@ class Settings(BaseSettings):
     server_idle_minutes: float = Field(
         60.0, ge=0, description="Minutes without use after which the local server stops; 0: never."
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of a Prometheus endpoint while a process runs; 0 takes a free one.",
+    )
+    metrics_address: str = Field(
+        "127.0.0.1", description="Address of that endpoint; anything wider has no password."
+    )
+    metrics_retention: float = Field(
+        30.0, ge=0, description="Days that the metrics of a run are kept in the home folder."
+    )
+    otlp_endpoint: str | None = Field(
+        None, description="Base URL of an OpenTelemetry collector (OTLP over HTTP) for metrics."
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = (
         Field("WARNING", description="The least level of log lines on stderr.")
     )
@@ -130,6 +146,10 @@ class Settings(BaseSettings):
     )
     connections: Mapping[str, SecretStr] = Field(
         default_factory=dict, description="Name: URI; a pipeline file may use the name."
+    )
+    deployment: DeploymentSettings = Field(
+        default_factory=DeploymentSettings,
+        description="Schedules, work pool and the like; docs/deployment.md lists them.",
     )
 
     @classmethod
@@ -227,21 +247,23 @@ def _explain(error: ValidationError, layers: list[Layer], parts: list[Any]) -> l
             (layer for layer, part in zip(layers, parts, strict=True) if _holds(part, keys)),
             layers[0],
         )
-        lines.append(f"{layer.spell('.'.join(keys))}: {_say(fault, keys[0])}")
+        lines.append(f"{layer.spell('.'.join(keys))}: {_say(fault, keys[0], keys[-1])}")
     return lines
 
 
 def _holds(values: Any, keys: list[str]) -> bool:
     for key in keys:
+        if isinstance(values, list):
+            return True  # a list comes from one place as a whole
         if not isinstance(values, Mapping) or key not in values:
             return False
         values = values[key]
     return True
 
 
-def _say(fault: Any, key: str) -> str:
+def _say(fault: Any, key: str, last: str) -> str:
     if fault["type"] == "extra_forbidden":
-        return unknown(key, Settings.model_fields)
+        return unknown(last, Settings.model_fields if key == last else fields_at(fault["loc"]))
     plain = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     text = _WORDING.get(fault["type"], plain)
     text = text[0].lower() + text[1:]

@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect_etl.cli.checks.finding import Check, failed
 from prefect_etl.cli.checks.machine import check_disk, check_memory, check_versions
 from prefect_etl.cli.checks.pipeline import check_pipeline, check_raw_zone, check_warehouse
+from prefect_etl.cli.checks.resources import check_resources
 from prefect_etl.cli.checks.surroundings import check_server, check_settings, environment
 from prefect_etl.config.settings import LoadedSettings, load_settings_with_origins
 from prefect_etl.errors import EtlError
@@ -32,6 +33,7 @@ def check_all(path: Path, *, required: bool) -> Iterable[Check]:
     yield check_memory(settings.memory_limit)
     yield check_disk(settings.data_folder(root))
     yield check_server(settings.home)
+    yield from check_resources()
     if path.exists() or required:
         yield from _check_project(path, loaded)
     else:

@@ -1,0 +1,1 @@
+"""Deployments: pipelines that run on a schedule, on a worker or in one served process."""
