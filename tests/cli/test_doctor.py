@@ -74,6 +74,7 @@ def test_json_has_every_check(capsys, project):
         "memory",
         "disk",
         "server",
+        "resources",
         "pipeline",
         "warehouse",
         "raw zone",

@@ -74,7 +74,9 @@ def reap_left_by(kind: type, reap: Callable[[Any], Any]) -> None:
     for found in find_leases(lease_folder(), own=False):
         record = found.record
         if found.state == "dead" and record and (record.name, record.file) == (name, file):
-            _reap(found, record, reap)
+            failed = _reap(found, record, reap)
+            if failed is not None:
+                logger.warning("%s, left open: reap failed", name, exc_info=failed)
 
 
 def reap_all(*, owner: type) -> Iterator[Reaping]:
@@ -110,9 +112,7 @@ def _found_and_reaped(found: FoundLease, record: LeaseRecord, owner: type) -> Re
 def _reap(found: FoundLease, record: LeaseRecord, reap: Callable[[Any], Any]) -> Exception | None:
     try:
         waited_for(lambda: reap(dict(record.handle)))
-    except Exception as error:
-        # What a user's code raises may be anything; the lease is kept, so nothing is forgotten.
-        logger.exception("%s, left open by process %d: reap failed", record.name, record.pid)
+    except Exception as error:  # noqa: BLE001 - a user's code; the lease is kept, nothing forgotten
         return error
     found.path.unlink(missing_ok=True)
     logger.info("%s, left open by process %d, was cleaned up", record.name, record.pid)
