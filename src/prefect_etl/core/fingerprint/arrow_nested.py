@@ -139,14 +139,20 @@ class _Unions:
         self._fields = [column_of(kind.field(i).type) for i in range(kind.num_fields)]
 
     def feed(self, array: Any) -> None:
-        codes = array.type_codes.to_numpy()
+        if not len(array):
+            return
+        # type_codes and offsets of a slice are those of the whole array.
+        rows_here = slice(array.offset, array.offset + len(array))
+        codes = np.frombuffer(array.buffers()[1], np.int8)[rows_here]
+        dense = array.type.mode == "dense"
+        offsets = np.frombuffer(array.buffers()[2], np.int32)[rows_here] if dense else None
         self._codes.feed(codes)
         for place, (code, column) in enumerate(
             zip(array.type.type_codes, self._fields, strict=True)
         ):
             rows = np.flatnonzero(codes == code)
-            if array.type.mode == "dense":
-                rows = array.offsets.to_numpy()[rows]
+            if offsets is not None:
+                rows = offsets[rows]
             values = plain(array.field(place))
             for window in windows(len(rows)):
                 column.feed(values.take(pa.array(rows[window])))

@@ -198,7 +198,7 @@ _KINDS: tuple[tuple[Callable[[Any], bool], _Encode], ...] = (
     (lambda value: isinstance(value, Enum), _enum),
     (is_dataclass, _dataclass),
     (lambda value: hasattr(type(value), "__attrs_attrs__"), _attrs),
-    (lambda value: hasattr(type(value), "__pydantic_private_attributes__"), _model),
+    (lambda value: hasattr(type(value), "__pydantic_fields__"), _model),
     (lambda value: hasattr(type(value), "get_secret_value"), _secret),
     (lambda value: isinstance(value, tuple) and hasattr(value, "_asdict"), _namedtuple),
     (lambda value: isinstance(value, PurePath), _path),
