@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from prefect_etl.errors import ConfigError
 from prefect_etl.utils.database.connecting import connect_to, described, resolve
 from prefect_etl.utils.database.connection import Connection
 from prefect_etl.utils.resources import ResourceManager
+
+__all__ = ["Connection", "DatabaseConnection", "create_connection"]
 
 Parameters = str | Mapping[str, Any]
 
@@ -61,7 +64,11 @@ class DatabaseConnection(ResourceManager[Connection]):
         self._conn: Connection | None = None
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({described(resolve(self.params))!r})"
+        try:
+            what = repr(described(resolve(self.params)))
+        except ConfigError:  # told when it is opened; the parameters may hold a password
+            what = "..."
+        return f"{type(self).__name__}({what})"
 
     async def setup(self) -> Connection:
         """Connect."""
