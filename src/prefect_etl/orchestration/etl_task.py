@@ -9,7 +9,7 @@ from prefect import Task
 from prefect.futures import PrefectFuture, PrefectFutureList
 
 from prefect_etl.core.retry import RetryPolicy
-from prefect_etl.orchestration.caching.options import cache_options
+from prefect_etl.orchestration.caching.options import keep_soundly
 from prefect_etl.orchestration.futures import awaitable, awaitable_list
 from prefect_etl.orchestration.retries.options import (
     changed_task_retry_options,
@@ -33,8 +33,8 @@ class EtlTask(Task[P, R]):
     def __init__(
         self, fn: Callable[P, R], *, retry: RetryPolicy | None = None, **options: Any
     ) -> None:
-        compiled = cache_options(fn, task_retry_options(fn, options, retry), new=True)
-        super().__init__(fn, **compiled)
+        super().__init__(fn, **task_retry_options(fn, options, retry))
+        keep_soundly(self)
         self.retry = retry
         self._plain_fn = fn
 
@@ -42,9 +42,9 @@ class EtlTask(Task[P, R]):
         """Copy the task with some options changed, as Prefect does."""
         plain = self._plain_fn
         retried = changed_task_retry_options(self, plain, options, retry)
-        compiled = cache_options(plain, retried, new=False)
-        changed = cast("EtlTask[P, R]", super().with_options(**compiled))
+        changed = cast("EtlTask[P, R]", super().with_options(**retried))
         changed.__class__ = type(self)
+        keep_soundly(changed)
         changed.retry = retry or self.retry
         changed._plain_fn = plain  # noqa: SLF001 - it is ours
         return changed

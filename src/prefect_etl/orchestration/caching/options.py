@@ -1,22 +1,22 @@
-"""What a task's options become, so that its caching is sound."""
+"""What a task's caching becomes, so that it is sound."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
+from prefect.cache_policies import NO_CACHE, CachePolicy
 
-def cache_options(
-    fn: Callable[..., Any],  # noqa: ARG001
-    options: Mapping[str, Any],
-    *,
-    new: bool,  # noqa: ARG001
-) -> dict[str, Any]:
-    """The options for Prefect's ``Task``, from those that the user gave.
+
+def keep_soundly(task: Any) -> None:
+    """Give a task that was just made our way to key and keep its results.
 
     Args:
-        fn: The user's function.
-        options: As given to the decorator or to ``with_options``.
-        new: The task is being made; else only some of its options change.
+        task: A task as Prefect made it of its options. One that never keeps a result stays as it
+            is; so does one with a ``result_storage_key``, whose place and format are Prefect's.
     """
-    return dict(options)
+    policy = task.cache_policy
+    if not isinstance(policy, CachePolicy) or policy == NO_CACHE:
+        return
+    from prefect_etl.orchestration.caching.policy import Kept
+
+    task.cache_policy = Kept.around(policy)

@@ -1,0 +1,109 @@
+"""Identical calls compute once: the first holds a lock while it computes, the others wait.
+
+The lock is the operating system's, on a file, so it holds between threads and processes of one
+machine, and ends with the process that holds it, however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from contextlib import suppress
+from contextvars import ContextVar
+from pathlib import Path
+
+_FIRST_WAIT_SECONDS = 0.002
+_LONGEST_WAIT_SECONDS = 0.1
+
+# Which locks the calls around this one hold: a call inside another must not wait for it.
+_AROUND: ContextVar[frozenset[Path]] = ContextVar("prefect_etl_flights", default=frozenset())
+# Which thread of this process holds a lock: it would wait for itself.
+_THREADS: dict[Path, int] = {}
+
+
+class Flight:
+    """The turn of one call among identical ones.
+
+    Args:
+        path: The file of the lock; its folder is made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def begin(self) -> None:
+        """Wait until no other call computes the same."""
+        if self._path in _AROUND.get() or _THREADS.get(self._path) == threading.get_ident():
+            return
+        while self._descriptor is None:
+            descriptor = self._open()
+            if descriptor is None:
+                return
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError:
+                # A file system without locks, or too many: then identical calls compute twice.
+                os.close(descriptor)
+                return
+            except BaseException:  # Ctrl-C while it waits
+                os.close(descriptor)
+                raise
+            self._take(descriptor)
+
+    async def abegin(self) -> None:
+        """Wait as `begin` does, without stopping the event loop."""
+        # No thread waits: a thousand waiting calls would leave none for the one that computes.
+        import anyio
+
+        if self._path in _AROUND.get():
+            return
+        wait = _FIRST_WAIT_SECONDS
+        while self._descriptor is None:
+            descriptor = self._open()
+            if descriptor is None:
+                return
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                await anyio.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+            except OSError:  # as above
+                os.close(descriptor)
+                return
+            else:
+                self._take(descriptor)
+
+    def end(self) -> None:
+        """Let the next one go on; safe to call twice."""
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        _AROUND.set(_AROUND.get() - {self._path})
+        _THREADS.pop(self._path, None)
+        with suppress(OSError):
+            self._path.unlink()
+        os.close(descriptor)
+
+    def _open(self) -> int | None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError:
+            # A folder that may only be read still gives what it holds; writing will say the rest.
+            return None
+
+    def _take(self, descriptor: int) -> None:
+        # Who held it before has removed the file: this lock would be one that nobody sees.
+        try:
+            seen = os.fstat(descriptor).st_ino == self._path.stat().st_ino
+        except FileNotFoundError:
+            seen = False
+        if not seen:
+            os.close(descriptor)
+            return
+        self._descriptor = descriptor
+        _AROUND.set(_AROUND.get() | {self._path})
+        _THREADS[self._path] = threading.get_ident()
