@@ -42,7 +42,10 @@ def hook(*_: object) -> None:
 
 
 def attributes(thing: object) -> dict[str, object]:
-    ours = {"task_runner", "track_metrics", "retry", "retry_condition_fn", "_plain_fn"}
+    ours = {
+        *("task_runner", "track_metrics", "retry", "retry_condition_fn", "_plain_fn"),
+        "cache_policy",  # keeps results, but makes no key, where Prefect keeps none either
+    }
     kept = {name: value for name, value in vars(thing).items() if name not in ours}
     return kept | {"fn": inspect.unwrap(kept["fn"])}
 
