@@ -87,20 +87,28 @@ def as_arrow(frame: Any, names: Sequence[str], text: Collection[str] = ()) -> An
         except NotArrowError as error:
             if kind != "pandas.DataFrame" or not text:
                 raise DataError(str(error), hint="Give the column one type.") from error
-            return as_arrow(_as_text(frame, names, text), names)
+            others = [name for name in names if name not in text]
+            return as_arrow(objects_as_text(chosen, but=others), names)
         schema, batches = reader.schema, [plain(batch) for batch in reader]
     if not batches:
         batches = [plain(pa.RecordBatch.from_pylist([], schema))]
     return pa.Table.from_batches(batches)
 
 
-def _as_text(frame: Any, names: Sequence[str], text: Collection[str]) -> Any:
-    """Columns of Python objects as text, so that each value can be told right or wrong."""
-    chosen = frame.loc[:, list(names)]
-    mixed = [name for name in text if chosen[name].dtype == object]
-    return chosen.assign(
-        **{name: chosen[name].where(chosen[name].isna(), chosen[name].map(str)) for name in mixed}
-    )
+def objects_as_text(frame: Any, *, but: Collection[str] = ()) -> Any:
+    """A frame of pandas with its columns of Python objects as text; others as they are.
+
+    Args:
+        frame: Of any library.
+        but: Columns that stay.
+    """
+    if frame_kind(frame) != "pandas.DataFrame":
+        return frame
+    changed = frame.copy(deep=False)
+    for name, kind in frame.dtypes.items():
+        if str(kind) == "object" and name not in but:
+            changed[name] = frame[name].where(frame[name].isna(), frame[name].map(str))
+    return changed
 
 
 def rows_at(frame: Any, mask: Any) -> Any:

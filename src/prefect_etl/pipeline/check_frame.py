@@ -165,8 +165,9 @@ def _counts(contract: Contract, found: Any) -> tuple[RuleCount, ...]:
     for name, reason in zip(names.to_pylist(), words.to_pylist(), strict=True):
         counts[name] += 1
         reasons[name] = reason
-    order = list(contract.columns)
-    ranked = sorted(counts, key=lambda rule: order.index(rule.rpartition(".")[0]))
+    types = (f"{name}.type" for name in contract.columns)
+    order = [*types, *(rule.name for rule in compile_rules(contract))]
+    ranked = [rule for rule in order if counts[rule]]
     return tuple(RuleCount(r, reasons[r], counts[r], contract.on_violation) for r in ranked)
 
 

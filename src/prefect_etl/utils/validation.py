@@ -28,7 +28,7 @@ class Failure(Generic[F]):
         rows: They, a frame as the one that was checked (pandas' index is kept), with three columns
             more: ``_rules`` (names), ``_reasons`` (in words) and ``_row`` (the place in the frame,
             from 1).
-        rules: The broken rules, in the contract's order; a row may break several.
+        rules: The broken rules, first those of types; a row may break several.
         checked: Rows that were looked at.
         contract: The contract.
 
