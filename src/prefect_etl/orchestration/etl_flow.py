@@ -12,6 +12,7 @@ from prefect_etl.orchestration.parameters import RunName, summarized, within_lim
 from prefect_etl.orchestration.retries.flows import giving_up
 from prefect_etl.orchestration.retries.options import flow_retry_options
 from prefect_etl.orchestration.routing.inline import call_flow
+from prefect_etl.orchestration.routing.reference import with_frames
 from prefect_etl.orchestration.serving import served
 from prefect_etl.orchestration.tracking import tracked
 
@@ -57,11 +58,14 @@ class EtlFlow(Flow[P, R]):
             self.flow_run_name = RunName(self.flow_run_name)
 
     def validate_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Parameters cast to the types of the function's annotations; frames as they are."""
+        """Parameters cast to the types of the function's annotations; frames as they are.
+
+        A frame that came to a deployment by reference is read here.
+        """
         # Prefect looks up the names of annotations where the function is defined: the user's.
         plain = copy(self)
         plain.fn = self._plain_fn
-        return super(EtlFlow, plain).validate_parameters(parameters)
+        return super(EtlFlow, plain).validate_parameters(with_frames(parameters))
 
     def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Parameters as the API stores them: frames, and what is too large, as a short line."""
