@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -198,7 +198,7 @@ class RunMetrics:
         found.sort(key=lambda series: (series.metric.name, series.tags))
         return [series.as_dict() for series in found if series.time]
 
-    def restore(self, values: list[dict[str, Any]]) -> None:
+    def restore(self, values: Iterable[Mapping[str, Any]]) -> None:
         """Go on from what :meth:`as_list` gave, in an earlier attempt of the run."""
         with self._lock:
             for value in values:
