@@ -20,6 +20,7 @@ from prefect.exceptions import PrefectException
 from prefect_etl.core.retry import RetryPolicy, exponential_backoff
 from prefect_etl.errors import BusyError, ConfigError, DataError, SchemaError, StorageError
 from prefect_etl.orchestration.decorators import flow, task
+from prefect_etl.orchestration.partitions.mapping import map_partitions
 from prefect_etl.orchestration.retries.conditions import is_worth_retrying
 from prefect_etl.testing import instant_retries
 
@@ -406,6 +407,31 @@ def test_a_flow_called_as_a_function_leaves_the_flow_around_it_alone() -> None:
 
     with instant_retries():
         assert asyncio.run(awaited(outer)) == 2
+
+
+@pytest.mark.usefixtures("instant")
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_policy_holds_for_each_partition(is_async: bool) -> None:
+    calls: dict[int, int] = {}
+
+    def fetch(part: list[int]) -> int:
+        calls[part[0]] = calls.get(part[0], 0) + 1
+        if calls[part[0]] <= part[0]:
+            raise slow_down(HOUR) if part[0] < 3 else ValueError
+        return calls[part[0]]
+
+    async def afetch(part: list[int]) -> int:
+        return fetch(part)
+
+    policy = RetryPolicy(max_attempts=3, initial=HOUR, give_up_on=ValueError)
+    act = task(retry=policy)(afetch if is_async else fetch)
+
+    @flow
+    def run() -> list[int]:
+        results = map_partitions(act, [0, 1, 2, 3], partition_size=1, min_success_ratio=0)
+        return [result.attempts for result in results]
+
+    assert run() == [1, 2, 3, 1]
 
 
 @pytest.mark.usefixtures("instant")

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prefect import State, Task
@@ -44,27 +45,37 @@ class Retries:
             return clamped_poisson_interval(wanted, clamping_factor=self.task.retry_jitter_factor)
         return wanted
 
-    def worthwhile(self, error: Exception) -> Any:
-        """Whether another attempt may end better; awaitable if the user's condition is."""
+    def worthwhile(self, error: Exception, attempt: int, seconds: float) -> Any:
+        """Whether another attempt may end better; awaitable if the user's condition is.
+
+        Args:
+            error: What the last one raised.
+            attempt: Its number, from 1.
+            seconds: Since the partition's first one began.
+        """
         if isinstance(error, Fatal | DataError):
             return False
         condition = self.task.retry_condition_fn
         if condition is None:
             return True
         try:
-            return condition(self.task, *_as_prefect_asks(error))
+            return condition(self.task, *_as_prefect_asks(error, attempt, seconds))
         except Exception:  # the user's code; Prefect takes it for "no" as well
             logger.exception("retry_condition_fn of task %r failed", self.task.name)
             return False
 
 
-def _as_prefect_asks(error: Exception) -> tuple[Any, State[Any]]:
+def _as_prefect_asks(error: Exception, attempt: int, seconds: float) -> tuple[Any, State[Any]]:
     from prefect.context import TaskRunContext
     from prefect.states import Failed
 
     context = TaskRunContext.get()
     state: State[Any] = Failed(data=error, message=f"A partition failed: {error!r}")
-    return context.task_run if context else None, state
+    if context is None:
+        return None, state
+    # A condition looks there for attempts and time: the partition's own, not the packed run's.
+    own = {"run_count": attempt, "start_time": datetime.now(UTC) - timedelta(seconds=seconds)}
+    return context.task_run.model_copy(update=own), state
 
 
 class Attempt:
@@ -85,7 +96,7 @@ class Attempt:
                 return self._completed(_unwrapped(function(value, **arguments)))
             except Exception as error:  # noqa: BLE001 - all that it raises is the partition's
                 delay = self._retries.delay(self._number)
-                if delay is None or not _settled(self._retries.worthwhile(error)):
+                if delay is None or not _settled(self._worthwhile(error)):
                     return self._failed(error)
                 self._say(error, delay)
             wait(delay)
@@ -101,10 +112,13 @@ class Attempt:
                 return self._completed(_unwrapped(await function(value, **arguments)))
             except Exception as error:  # noqa: BLE001 - all that it raises is the partition's
                 delay = self._retries.delay(self._number)
-                if delay is None or not await _asettled(self._retries.worthwhile(error)):
+                if delay is None or not await _asettled(self._worthwhile(error)):
                     return self._failed(error)
                 self._say(error, delay)
             await asyncio.sleep(delay)
+
+    def _worthwhile(self, error: Exception) -> Any:
+        return self._retries.worthwhile(error, self._number, time.perf_counter() - self._began)
 
     def _completed(self, value: Any) -> PartitionResult[Any]:
         seconds = time.perf_counter() - self._began
