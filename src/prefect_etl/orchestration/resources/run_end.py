@@ -64,16 +64,21 @@ def _telling_class(theirs: type[Runner]) -> type[Runner]:
             _end(self, error, grace=_GRACE_SECONDS)
             raise
 
-    def reduce(self: Any, protocol: Any) -> Any:
-        plain = theirs.__new__(theirs)
-        plain.__dict__.update({k: v for k, v in self.__dict__.items() if k != _SCOPE})
-        return plain.__reduce_ex__(protocol)
+    def reduce(self: Any, _protocol: Any) -> Any:
+        state = {name: v for name, v in self.__getstate__().items() if name != _SCOPE}
+        return _plain_runner, (theirs, state)
 
     names: dict[str, Any] = {"__module__": theirs.__module__, "__doc__": theirs.__doc__}
     names["__reduce_ex__"] = reduce
     if hasattr(theirs, "cancel_all"):
         names["cancel_all"] = cancel_all
     return cast("type[Runner]", type(theirs.__name__, (theirs, _TellsItsEnd), names))
+
+
+def _plain_runner(kind: type[Runner], state: dict[str, Any]) -> Runner:
+    runner: Any = kind.__new__(kind)
+    (getattr(runner, "__setstate__", None) or runner.__dict__.update)(state)
+    return cast("Runner", runner)
 
 
 def current_scope() -> RunScope | None:
