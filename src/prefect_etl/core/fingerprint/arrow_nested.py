@@ -20,7 +20,7 @@ from prefect_etl.core.fingerprint.arrow_flat import (
     plain,
 )
 from prefect_etl.core.fingerprint.encoding import Refused, node, size
-from prefect_etl.core.fingerprint.streams import Bits, Fixed, Lengths, windows
+from prefect_etl.core.fingerprint.streams import Array, Bits, Fixed, Lengths, windows
 
 
 class Column(Protocol):
@@ -150,7 +150,7 @@ class _Unions:
         for place, (code, column) in enumerate(
             zip(array.type.type_codes, self._fields, strict=True)
         ):
-            rows = np.flatnonzero(codes == code)
+            rows: Array = np.flatnonzero(codes == code)
             if offsets is not None:
                 rows = offsets[rows]
             values = plain(array.field(place))

@@ -13,6 +13,8 @@ from prefect_etl.core.fingerprint.encoding import Refused, leaf, node, text
 if TYPE_CHECKING:
     from prefect_etl.core.fingerprint.walk import Walk
 
+_LIBRARIES = ("numpy", "pandas", "polars", "pyarrow")
+
 
 def _function(walk: Walk, value: FunctionType) -> bytes:
     """By name, code, defaults and what it closes over; not by the globals that it reads."""
@@ -88,8 +90,9 @@ def by_name(walk: Walk, value: Any) -> bytes:
     if _named(value) is not value:
         name = f"{value.__module__}.{value.__qualname__}"
         raise Refused(f"is {name}, which cannot be imported by that name")
-    wrapped = None if isinstance(value, type) else getattr(value, "__wrapped__", None)
-    inner = walk.under(".__wrapped__", wrapped)
+    # A library's own functions change with its version only.
+    own = isinstance(value, type) or value.__module__.partition(".")[0] in _LIBRARIES
+    inner = walk.under(".__wrapped__", None if own else getattr(value, "__wrapped__", None))
     return node("named", text(f"{value.__module__}.{_name(value)}"), inner)
 
 

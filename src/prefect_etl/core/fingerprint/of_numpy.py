@@ -97,4 +97,5 @@ def as_numbers(values: Array) -> Array:
     if not kind.itemsize:
         return np.empty((len(values), 0), np.uint8)
     part = kind.str[0] + "u4" if kind.kind == "U" else "u1"
-    return np.ascontiguousarray(values).view(part).reshape(len(values), -1)
+    width = kind.itemsize // np.dtype(part).itemsize
+    return np.ascontiguousarray(values).view(part).reshape(len(values), width)

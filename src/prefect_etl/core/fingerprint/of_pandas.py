@@ -100,7 +100,7 @@ _KINDS: tuple[tuple[Any, Callable[[Any, Any], bytes]], ...] = (
     (pd.Timedelta, _timedelta),
     (pd.Period, _period),
     (pd.Interval, _interval),
-    (pd.DateOffset, _offset),
+    (pd.offsets.BaseOffset, _offset),
     (pd.api.extensions.ExtensionArray, _array),
     (pd.api.extensions.ExtensionDtype, pandas_type),
 )

@@ -27,7 +27,7 @@ def pandas_array(walk: Walk, array: Any) -> bytes:
     Raises:
         Refused: It has no exact content.
     """
-    if isinstance(array, pd.arrays.NumpyExtensionArray):
+    if type(array) is pd.arrays.NumpyExtensionArray:  # not text, which derives from it
         array = array.to_numpy()
     return node("column", pandas_type(walk, array.dtype), _content(walk, array))
 
