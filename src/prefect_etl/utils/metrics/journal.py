@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
 from time import time
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
-from prefect_etl.utils.metrics.names import Tags
+from prefect_etl.errors import ConfigError
+from prefect_etl.utils.metrics.names import Kind, Tags, clean_tags, metric_name, unit_of
 from prefect_etl.utils.metrics.series import Metric, Series
 
 logger = logging.getLogger(__name__)
@@ -129,15 +130,17 @@ class JournalReader:
                 number, value, at = line.split()
                 metric, tags = self._series[int(number)]
                 yield metric, tags, float(value), float(at)
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, ConfigError):
                 logger.debug("a damaged line in a journal of metrics: %r", line)
 
     def _define(self, data: dict[str, Any]) -> None:
-        metric = Metric(
-            *(data["name"], data["kind"], data["unit"], data["description"]),
-            buckets=tuple(data["buckets"]),
-        )
-        self._series[data["series"]] = metric, tuple(sorted(data["tags"].items()))
+        name, kind = data["name"], data["kind"]
+        # It may come through Prefect's API, so from anyone who may write there.
+        if kind not in get_args(Kind) or metric_name(name, kind, None) != name:
+            raise ValueError(name)
+        buckets = tuple(map(float, data["buckets"]))
+        metric = Metric(name, kind, unit_of(name), str(data["description"]), buckets)
+        self._series[int(data["series"])] = metric, clean_tags(name, data["tags"])
 
 
 class JournalFile:

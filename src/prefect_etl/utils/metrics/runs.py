@@ -81,9 +81,13 @@ class RunMetrics:
         """
         full = metric_name(name, kind, unit)
         clean = clean_tags(full, tags)
-        bounds = _bounds(full, kind, buckets)
-        metric = Metric(full, kind, unit_of(full), description, bounds)
         with self._lock:
+            known = self._metrics.get(full)
+            if known is not None and known.kind == kind and buckets is None:
+                metric = known
+            else:
+                bounds = _bounds(full, kind, buckets)
+                metric = Metric(full, kind, unit_of(full), description, bounds)
             series, folded = self._find(metric, clean)
         record = series.record
         # What is folded is not remembered: memory would grow with the number of tags after all.
