@@ -26,19 +26,20 @@ class Flight:
     """The turn of one call among identical ones.
 
     Args:
-        path: The file of the lock; its folder is made.
+        path: The file of the lock; its folder is made. None: identical calls do not wait.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def begin(self) -> None:
         """Wait until no other call computes the same."""
-        if self._path in _AROUND.get() or _THREADS.get(self._path) == threading.get_ident():
+        path = self._path
+        if path is None or path in _AROUND.get() or _THREADS.get(path) == threading.get_ident():
             return
         while self._descriptor is None:
-            descriptor = self._open()
+            descriptor = _opened(path)
             if descriptor is None:
                 return
             try:
@@ -50,18 +51,19 @@ class Flight:
             except BaseException:  # Ctrl-C while it waits
                 os.close(descriptor)
                 raise
-            self._take(descriptor)
+            self._take(path, descriptor)
 
     async def abegin(self) -> None:
         """Wait as `begin` does, without stopping the event loop."""
         # No thread waits: a thousand waiting calls would leave none for the one that computes.
         import anyio
 
-        if self._path in _AROUND.get():
+        path = self._path
+        if path is None or path in _AROUND.get():
             return
         wait = _FIRST_WAIT_SECONDS
         while self._descriptor is None:
-            descriptor = self._open()
+            descriptor = _opened(path)
             if descriptor is None:
                 return
             try:
@@ -74,36 +76,38 @@ class Flight:
                 os.close(descriptor)
                 return
             else:
-                self._take(descriptor)
+                self._take(path, descriptor)
 
     def end(self) -> None:
         """Let the next one go on; safe to call twice."""
-        if self._descriptor is None:
+        path, descriptor = self._path, self._descriptor
+        if path is None or descriptor is None:
             return
-        descriptor, self._descriptor = self._descriptor, None
-        _AROUND.set(_AROUND.get() - {self._path})
-        _THREADS.pop(self._path, None)
+        self._descriptor = None
+        _AROUND.set(_AROUND.get() - {path})
+        _THREADS.pop(path, None)
         with suppress(OSError):
-            self._path.unlink()
+            path.unlink()
         os.close(descriptor)
 
-    def _open(self) -> int | None:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
-        except OSError:
-            # A folder that may only be read still gives what it holds; writing will say the rest.
-            return None
-
-    def _take(self, descriptor: int) -> None:
+    def _take(self, path: Path, descriptor: int) -> None:
         # Who held it before has removed the file: this lock would be one that nobody sees.
         try:
-            seen = os.fstat(descriptor).st_ino == self._path.stat().st_ino
+            seen = os.fstat(descriptor).st_ino == path.stat().st_ino
         except FileNotFoundError:
             seen = False
         if not seen:
             os.close(descriptor)
             return
         self._descriptor = descriptor
-        _AROUND.set(_AROUND.get() | {self._path})
-        _THREADS[self._path] = threading.get_ident()
+        _AROUND.set(_AROUND.get() | {path})
+        _THREADS[path] = threading.get_ident()
+
+
+def _opened(path: Path) -> int | None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError:
+        # A folder that may only be read still gives what it holds; writing will say the rest.
+        return None

@@ -15,6 +15,7 @@ from prefect.cache_policies import (
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.serializers import Serializer
 from prefect.settings.context import get_current_settings
+from prefect.transactions import IsolationLevel
 
 from prefect_etl.errors import EtlError
 from prefect_etl.orchestration.caching.frame_inputs import FrameInputs
@@ -47,7 +48,8 @@ class Kept(CachePolicy):
         return cls(
             within=_sound(policy),
             key_storage=policy.key_storage,
-            isolation_level=policy.isolation_level or "SERIALIZABLE",
+            # Prefect then tells how each call ended, also where identical ones do not wait.
+            isolation_level=IsolationLevel.SERIALIZABLE,
             lock_manager=policy.lock_manager,
         )
 
@@ -72,14 +74,15 @@ class Kept(CachePolicy):
                 exc_info=None if isinstance(error, EtlError) else error,
             )
             return None
-        if key is not None:
-            task_ctx.result_store = CallStore.of(
-                task_ctx.result_store,
-                key,
-                task_ctx.task.name,
-                task_ctx.task_run,
-                _chosen_serializer(task_ctx),
-            )
+        if not key:  # as Prefect takes it
+            return None
+        task_ctx.result_store = CallStore.of(
+            task_ctx.result_store,
+            key,
+            task_ctx,
+            other=_chosen_serializer(task_ctx),
+            alone=_level(self.within) is not IsolationLevel.READ_COMMITTED,
+        )
         return key
 
     def __sub__(self, other: str) -> CachePolicy:
@@ -101,6 +104,10 @@ def _sound(policy: CachePolicy) -> CachePolicy:
     if isinstance(policy, CacheKeyFnPolicy):
         return CallKey(function=policy.cache_key_fn)
     return policy
+
+
+def _level(policy: CachePolicy) -> IsolationLevel | None:
+    return None if policy.isolation_level is None else IsolationLevel(policy.isolation_level)
 
 
 def _chosen_serializer(context: TaskRunContext) -> Serializer[Any] | None:

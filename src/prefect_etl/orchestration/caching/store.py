@@ -16,6 +16,7 @@ from typing import Any
 
 import anyio.to_thread
 from prefect.client.schemas.objects import TaskRun
+from prefect.context import TaskRunContext
 from prefect.exceptions import MissingContextError
 from prefect.logging.loggers import get_logger, get_run_logger
 from prefect.results import (  # type: ignore[attr-defined] # where Prefect takes them from, too
@@ -49,6 +50,7 @@ class Call:
         run: The task run, whose state tells how the call ended.
         place: Where its result is.
         other: The serializer that the user chose; None for ours.
+        flight: Its turn among identical calls.
         found: The record that the storage had.
         written: The result that waits to be published.
         record: Its record.
@@ -76,26 +78,28 @@ class CallStore(ResultStore):
         cls,
         plain: ResultStore,
         key: str,
-        task: str,
-        run: TaskRun,
-        other: Serializer[Any] | None,
+        context: TaskRunContext,
+        *,
+        other: Serializer[Any] | None = None,
+        alone: bool = True,
     ) -> CallStore:
         """A store for one call.
 
         Args:
             plain: Prefect's store of the task run.
             key: The call's cache key.
-            task: The task's name.
-            run: The task run.
+            context: Of the task run.
             other: The serializer that the user chose; None for ours.
+            alone: Identical calls wait for this one.
         """
         if plain.result_storage is None:
             raise RuntimeError("Prefect gave the task run no result storage")
         place = place_of(key, plain.result_storage)
+        flight = Flight(place.lock if alone else None)
         fields = {name: getattr(plain, name) for name in type(plain).model_fields}
         made = cls.model_construct(**fields)
         made._plain = plain  # noqa: SLF001 - pydantic makes the object, not its arguments
-        made._call = Call(key, task, run, place, other, Flight(place.lock))  # noqa: SLF001
+        made._call = Call(key, context.task.name, context.task_run, place, other, flight)  # noqa: SLF001
         return made
 
     def model_copy(self, **options: Any) -> Any:
