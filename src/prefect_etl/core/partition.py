@@ -153,7 +153,7 @@ def join_blocks(rows: Sequence[int], nbytes: Sequence[int], target: int) -> CutA
     """
     offsets, row, held = [0], 0, 0
     for block_rows, block_bytes in zip(rows, nbytes, strict=True):
-        if held and held + block_bytes > target:
+        if row > offsets[-1] and held + block_bytes > target:
             offsets.append(row)
             held = 0
         row, held = row + block_rows, held + block_bytes

@@ -78,7 +78,9 @@ class Drive:
             except BaseException:  # also Ctrl-C, SIGTERM and cancellation
                 self._land()
                 raise
-            progress.say(self._link.finished, self._link.failed, last=True)
+            failed = sum(not result.ok for result in self._results.values())
+            done = sum(not result.reused for result in self._results.values())
+            progress.say(done, failed, last=True)
         return self._checked()
 
     def halt(self) -> None:

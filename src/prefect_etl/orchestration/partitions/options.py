@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
+from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.errors import ConfigError
 
 _MOST_AT_ONCE = 32
@@ -75,7 +76,10 @@ def checked(given: MapOptions) -> Options:
 
 
 def _faults(given: MapOptions) -> list[str]:
-    faults = []
+    known = MapOptions.__annotations__
+    faults = [
+        f"there is no option {name}{did_you_mean(name, known)}" for name in given.keys() - known
+    ]
     cuts = ("partition_size", "partition_bytes", "partitions", "by")
     said = [name for name in cuts if given.get(name) is not None]
     if len(said) > 1:
@@ -87,6 +91,8 @@ def _faults(given: MapOptions) -> list[str]:
     ratio = given.get("min_success_ratio", 1.0)
     if isinstance(ratio, bool) or not (isinstance(ratio, int | float) and 0 <= ratio <= 1):
         faults.append(f"min_success_ratio should be a number from 0 to 1, not {ratio!r}")
+    if given.get("record") is True:
+        faults.append("record should be a name, a Path or False, not True")
     if given.get("by") is not None and not given["by"]:
         faults.append("by should name a column")
     return faults

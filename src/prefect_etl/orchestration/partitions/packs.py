@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefect import Task
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from prefect_etl.orchestration.partitions.record import Record
 
 _NAMED = 3
+_MOMENT = 0.2
 
 
 class Link:
@@ -146,18 +148,18 @@ def run_pack(pack: Pack, arguments: Mapping[str, Any]) -> Any:
     Raises:
         PackError: Some failed.
     """
-    retries, results, overdue = Retries(pack.task), [], _deadline(pack.task)
+    retries, results, deadline = Retries(pack.task), [], Deadline(pack.task)
     try:
         for key, (index, partition, value) in pack.numbered():
-            if pack.link.stop.is_set() or overdue():
+            if pack.link.stop.is_set() or deadline.over:
                 break
             attempt = Attempt(retries, index, partition)
             results.append(attempt.run(value, arguments, pack.link.wait))
             pack.link.note(results[-1], key)
-    except BaseException:  # Prefect's timeout comes as the error of a cancelled thread
-        if not (pack.link.stop.is_set() or overdue()):
+    except BaseException:  # Prefect's timeout is raised in the thread, as its cancellation
+        if not (pack.link.stop.is_set() or deadline.over):
             raise
-    return _ended(pack, results, overdue())
+    return _ended(pack, results, deadline.over)
 
 
 async def arun_pack(pack: Pack, arguments: Mapping[str, Any]) -> Any:
@@ -166,41 +168,56 @@ async def arun_pack(pack: Pack, arguments: Mapping[str, Any]) -> Any:
     Raises:
         PackError: Some failed.
     """
-    retries, results, overdue = Retries(pack.task), [], _deadline(pack.task)
+    retries, results, deadline = Retries(pack.task), [], Deadline(pack.task)
     waiting = pack.numbered()
 
     async def work() -> None:
         for key, (index, partition, value) in waiting:
-            if pack.link.stop.is_set() or overdue():
+            if pack.link.stop.is_set() or deadline.over:
                 break
             result = await Attempt(retries, index, partition).arun(value, arguments)
             results.append(result)
             pack.link.note(result, key)
 
     workers = [asyncio.ensure_future(work()) for _ in range(min(pack.width, len(pack.items)))]
-    watch = asyncio.ensure_future(_stopped(pack.link, workers))
     try:
-        await asyncio.gather(*workers)
-    except BaseException:  # a cancelled worker or Prefect's timeout
-        if not (pack.link.stop.is_set() or overdue()):
-            raise
+        while await _running(workers, deadline.left):
+            if pack.link.stop.is_set() or deadline.over:
+                break
     finally:
-        for running in (watch, *workers):
-            running.cancel()
-        await asyncio.gather(watch, *workers, return_exceptions=True)
-    return _ended(pack, results, overdue())
+        for worker in workers:
+            worker.cancel()
+        ended = await asyncio.gather(*workers, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
+            raise error
+    return _ended(pack, results, deadline.over)
 
 
-async def _stopped(link: Link, workers: Sequence[asyncio.Future[None]]) -> None:
-    while not link.stop.is_set():  # noqa: ASYNC110 - it is set by another thread
-        await asyncio.sleep(0.1)
-    for worker in workers:
-        worker.cancel()
+async def _running(workers: Sequence[asyncio.Future[None]], left: float) -> bool:
+    """Whether any goes on, after a moment: another thread may say that all is to stop."""
+    _, pending = await asyncio.wait(
+        workers, timeout=min(left, _MOMENT), return_when=asyncio.FIRST_EXCEPTION
+    )
+    return bool(pending) and not any(worker.done() and worker.exception() for worker in workers)
 
 
-def _deadline(task: Task[..., Any]) -> Callable[[], bool]:
-    began, seconds = time.monotonic(), task.timeout_seconds
-    return lambda: seconds is not None and time.monotonic() - began >= float(seconds)
+class Deadline:
+    """The end of a packed run's time: a little before Prefect's, which loses what is done."""
+
+    def __init__(self, task: Task[..., Any]) -> None:
+        seconds = task.timeout_seconds
+        self._end = None if seconds is None else time.monotonic() + 0.97 * float(seconds)
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return math.inf if self._end is None else max(self._end - time.monotonic(), 0.0)
+
+    @property
+    def over(self) -> bool:
+        """Whether it has come."""
+        return self.left == 0
 
 
 def _ended(pack: Pack, results: list[PartitionResult[Any]], overdue: bool) -> Any:

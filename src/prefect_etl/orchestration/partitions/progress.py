@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from prefect.exceptions import MissingContextError
@@ -27,8 +27,7 @@ class Progress:
         self._name, self._total, self._reused = name, total, reused
         self._began = self._said = time.monotonic()
         self._artifact: UUID | None = None
-        self._shown = True
-        self._logger: Any = _logger()
+        self._logger, self._shown = _logger()
         if reused:
             self._logger.info("%s: %s partitions are done already", name, f"{reused:,}")
 
@@ -63,26 +62,26 @@ class Progress:
     def _show(self, percent: float) -> None:
         from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
+        # In an async flow they would give coroutines, also to another thread.
+        create, update = (
+            cast("Any", create_progress_artifact),
+            cast("Any", update_progress_artifact),
+        )
         try:
             if self._artifact is None:
                 key = re.sub(r"[^a-z0-9]+", "-", f"partitions-{self._name}".lower()).strip("-")
                 description = f"Partitions of {self._name}"
-                self._artifact = _id(create_progress_artifact(percent, key, description))
+                self._artifact = create(percent, key, description, _sync=True)
             else:
-                update_progress_artifact(self._artifact, percent)
+                update(self._artifact, percent, _sync=True)
         except Exception:  # whatever Prefect's client raised: a picture must not fail the run
             self._shown = False
             self._logger.warning("the progress could not be shown in Prefect", exc_info=True)
 
 
-def _id(made: Any) -> UUID:
-    if not isinstance(made, UUID):
-        raise TypeError(f"Prefect made {type(made).__name__} in the place of an artifact")
-    return made
-
-
-def _logger() -> Any:
+def _logger() -> tuple[Any, bool]:
+    """The run's logger, and whether there is a run, to which a progress bar can belong."""
     try:
-        return get_run_logger()
-    except MissingContextError:  # outside of flows
-        return logging.getLogger(__name__)
+        return get_run_logger(), True
+    except MissingContextError:
+        return logging.getLogger(__name__), False

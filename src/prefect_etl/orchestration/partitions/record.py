@@ -140,6 +140,7 @@ class Record:
         if next(lines, (b"", None))[1] != header:
             self._lines.truncate(0)
             self._values.truncate(0)
+            self._values.seek(0)
             self._lines.write(_line(header))
             self._lines.flush()
             return {}
