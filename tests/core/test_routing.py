@@ -43,7 +43,7 @@ def test_a_lazy_frame_is_not_computed_to_be_measured():
 
 
 def test_what_has_no_size_is_refused():
-    with pytest.raises(ConfigError, match="a int has no size"):
+    with pytest.raises(ConfigError, match="of type int has no size"):
         size_of(3)
 
 

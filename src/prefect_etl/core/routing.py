@@ -104,6 +104,6 @@ def size_of(data: Any) -> Size:
     if isinstance(data, Sized):
         return Size(rows=len(data), bytes=None)
     raise ConfigError(
-        f"a {type(data).__name__} has no size to route it by",
+        f"a value of type {type(data).__name__} has no size to route it by",
         hint="Give a frame, a reference with rows and bytes, or anything that has a length.",
     )
