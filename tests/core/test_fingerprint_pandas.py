@@ -23,7 +23,7 @@ Frame = pd.DataFrame
 
 
 def each(kinds: list[str], values: list[Any]) -> dict[str, list[Any]]:
-    return {kind: values for kind in kinds}
+    return dict.fromkeys(kinds, values)
 
 
 # Three values for each type, of which the last is missing where there is such.

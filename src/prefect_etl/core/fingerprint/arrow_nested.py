@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,8 +19,8 @@ from prefect_etl.core.fingerprint.arrow_flat import (
     pieces,
     plain,
 )
-from prefect_etl.core.fingerprint.encoding import Refused, node, size
-from prefect_etl.core.fingerprint.streams import Array, Bits, Fixed, Lengths, windows
+from prefect_etl.core.fingerprint.encoding import WINDOW, Refused, node, size
+from prefect_etl.core.fingerprint.streams import Bits, Fixed, Lengths, windows
 
 
 class Column(Protocol):
@@ -41,7 +41,7 @@ def arrow_column(kind: Any, arrays: Iterable[Any]) -> bytes:
     """
     column = column_of(kind)
     try:
-        for array in arrays:
+        for array in _larger(kind, arrays):
             column.feed(array)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
         reason = str(error).splitlines()[0]
@@ -59,6 +59,23 @@ def column_of(kind: Any) -> Column:
         if fits(kind):
             return make(kind)
     raise Refused(f"has the Arrow type {kind}, whose content is not known")
+
+
+def _larger(kind: Any, arrays: Iterable[Any]) -> Iterator[Any]:
+    """The same rows, with small arrays joined up to a window: each array has a cost of its own."""
+    if kind.num_fields or pa.types.is_dictionary(kind) or _is_extension(kind):
+        yield from arrays  # Arrow cannot join all of these
+        return
+    small: list[Any] = []
+    rows = 0
+    for array in arrays:
+        if rows + len(array) > WINDOW and small:
+            yield pa.concat_arrays(small) if len(small) > 1 else small[0]
+            small, rows = [], 0
+        small.append(array)
+        rows += len(array)
+    if small:
+        yield pa.concat_arrays(small) if len(small) > 1 else small[0]
 
 
 class _Lists:
@@ -141,21 +158,19 @@ class _Unions:
     def feed(self, array: Any) -> None:
         if not len(array):
             return
-        # type_codes and offsets of a slice are those of the whole array.
-        rows_here = slice(array.offset, array.offset + len(array))
-        codes = np.frombuffer(array.buffers()[1], np.int8)[rows_here]
+        # type_codes and offsets of a slice would be those of the whole array.
+        here = slice(array.offset, array.offset + len(array))
+        codes = np.frombuffer(array.buffers()[1], np.int8)[here]
         dense = array.type.mode == "dense"
-        offsets = np.frombuffer(array.buffers()[2], np.int32)[rows_here] if dense else None
+        offsets = np.frombuffer(array.buffers()[2], np.int32)[here] if dense else None
+        children = [plain(array.field(i)) for i in range(array.type.num_fields)]
         self._codes.feed(codes)
-        for place, (code, column) in enumerate(
-            zip(array.type.type_codes, self._fields, strict=True)
-        ):
-            rows: Array = np.flatnonzero(codes == code)
-            if offsets is not None:
-                rows = offsets[rows]
-            values = plain(array.field(place))
-            for window in windows(len(rows)):
-                column.feed(values.take(pa.array(rows[window])))
+        for window in windows(len(array)):
+            for code, child, column in zip(
+                array.type.type_codes, children, self._fields, strict=True
+            ):
+                rows = np.flatnonzero(codes[window] == code) + window.start
+                column.feed(child.take(pa.array(rows if offsets is None else offsets[rows])))
 
     def digest(self) -> bytes:
         return node("unions", self._codes.digest(), *(field.digest() for field in self._fields))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from prefect_etl.core.fingerprint.walk import Walk
 
 _Encode = Callable[["Walk", Any], bytes]
+_LONGEST_KEY = 60
 
 
 def encoder_of(value: Any) -> _Encode:
@@ -60,7 +61,11 @@ def _dict(walk: Walk, value: Any) -> bytes:
 
 
 def _pair(walk: Walk, key: Any, item: Any) -> bytes:
-    return framed((walk.under(".keys()", key), walk.under(f"[{repr(key)[:60]}]", item)))
+    named = walk.under(".keys()", key)
+    try:
+        return framed((named, walk.encode(item)))
+    except Refused as refused:
+        raise refused.under(f"[{repr(key)[:_LONGEST_KEY]}]") from None
 
 
 def _ordered(walk: Walk, value: OrderedDict[Any, Any]) -> bytes:
@@ -125,8 +130,8 @@ def _namedtuple(walk: Walk, value: Any) -> bytes:
     return node("namedtuple", name_of(type(value)), walk.mapping("fields", value._asdict()))
 
 
-def _path(walk: Walk, value: PurePath) -> bytes:  # noqa: ARG001 - one signature for all
-    return node("path", name_of(type(value)), text(str(value)))
+def _said(walk: Walk, value: Any) -> bytes:  # noqa: ARG001 - one signature for all
+    return node("said", name_of(type(value)), text(str(value)))
 
 
 def _subclass(walk: Walk, value: Any) -> bytes:
@@ -201,7 +206,9 @@ _KINDS: tuple[tuple[Callable[[Any], bool], _Encode], ...] = (
     (lambda value: hasattr(type(value), "__pydantic_fields__"), _model),
     (lambda value: hasattr(type(value), "get_secret_value"), _secret),
     (lambda value: isinstance(value, tuple) and hasattr(value, "_asdict"), _namedtuple),
-    (lambda value: isinstance(value, PurePath), _path),
+    (lambda value: isinstance(value, PurePath), _said),
+    (lambda value: type(value).__module__ == "ipaddress", _said),
+    (lambda value: hasattr(type(value), "unicode_string"), _said),  # pydantic's URLs
     (lambda value: isinstance(value, tuple(_BASES)), _subclass),
     (is_named, by_name),
 )

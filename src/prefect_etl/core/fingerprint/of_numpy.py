@@ -73,7 +73,7 @@ def numpy_values(walk: Walk, array: Array) -> bytes:
     if kind.names is not None:
         return node("records", *(numpy_values(walk, array[name]) for name in kind.names))
     if kind.kind in "OT":
-        return sequence(walk, "objects", array.reshape(-1).tolist())
+        return sequence(walk, "objects", array.reshape(-1))
     if kind.char in "gG":
         raise Refused(f"has the type {kind}, which differs between machines")
     fixed = Fixed()

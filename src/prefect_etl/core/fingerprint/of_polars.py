@@ -48,7 +48,7 @@ def _frame(walk: Walk, frame: pl.DataFrame, kind: type) -> bytes:
 def _column(walk: Walk, series: pl.Series) -> tuple[bytes, bytes]:
     kind = polars_type(series.dtype)
     if series.dtype == pl.Object:
-        return kind, objects(walk, series.to_list())
+        return kind, objects(walk, series)
     exported = _exported(series.dtype)
     chunks = [_arrow(chunk, exported) for chunk in series.get_chunks() or [series]]
     return kind, arrow_column(chunks[0].type, chunks)

@@ -86,7 +86,7 @@ def _content(walk: Walk, array: Any) -> bytes:
     if isinstance(kind, np.dtype):
         values = np.asarray(array)
         if kind.kind == "O":
-            return objects(walk, values.tolist())
+            return objects(walk, values)
         return numpy_values(walk, values)
     if isinstance(kind, pd.CategoricalDtype):
         return _fixed([array.codes], _smallest(len(array.categories)))

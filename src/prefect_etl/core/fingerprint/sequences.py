@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.core.fingerprint.encoding import (
+    WINDOW,
     Refused,
-    framed,
     little_endian,
     name_of,
     node,
@@ -21,40 +21,54 @@ if TYPE_CHECKING:
     from prefect_etl.core.fingerprint.walk import Walk
 
 
-def sequence(walk: Walk, tag: str, items: Sequence[Any]) -> bytes:
+def sequence(walk: Walk, tag: str, items: Any) -> bytes:
     """The encoding of values in their order.
 
     Args:
         walk: The way on which they were met.
         tag: What they are together.
-        items: The values.
+        items: The values; what can be sliced.
 
     Raises:
         Refused: One has no exact content; the path names its position.
     """
-    kinds = list(map(type, items))
-    groups = sorted(set(kinds), key=name_of)
-    if len(groups) == 1:
-        return node(tag, size(len(items)), _group(walk, groups[0], items, range(len(items))))
-    order = _order(kinds, groups)
-    parts = []
-    for kind in groups:
-        places = [place for place, other in enumerate(kinds) if other is kind]
-        parts.append(_group(walk, kind, [items[place] for place in places], places))
-    return node(tag, size(len(items)), order, *parts)
+    return node(tag, size(len(items)), *_blocks(walk, items, "[{}]"))
 
 
-def objects(walk: Walk, items: Sequence[Any]) -> bytes:
+def objects(walk: Walk, items: Any) -> bytes:
     """The encoding of a column's Python objects.
 
     Raises:
         Refused: One has no exact content; the path names its row.
     """
-    try:
-        return sequence(walk, "objects", items)
-    except Refused as refused:
-        refused.path[0] = f" row {refused.path[0][1:-1]}"
-        raise
+    return node("objects", size(len(items)), *_blocks(walk, items, " row {}"))
+
+
+def _blocks(walk: Walk, items: Any, place: str) -> Iterator[bytes]:
+    for start in range(0, len(items), WINDOW):
+        try:
+            yield _block(walk, list(items[start : start + WINDOW]))
+        except _RefusedAt as refused:
+            raise refused.reason.under(place.format(start + refused.position)) from None
+
+
+class _RefusedAt(Exception):
+    def __init__(self, position: int, reason: Refused) -> None:
+        super().__init__(position)
+        self.position = position
+        self.reason = reason
+
+
+def _block(walk: Walk, items: list[Any]) -> bytes:
+    kinds = list(map(type, items))
+    groups = sorted(set(kinds), key=name_of)
+    if len(groups) == 1:
+        return _group(walk, groups[0], items, range(len(items)))
+    parts = []
+    for kind in groups:
+        places = [place for place, other in enumerate(kinds) if other is kind]
+        parts.append(_group(walk, kind, [items[place] for place in places], places))
+    return node("mixed", _order(kinds, groups), *parts)
 
 
 def _order(kinds: list[type], groups: list[type]) -> bytes:
@@ -62,19 +76,17 @@ def _order(kinds: list[type], groups: list[type]) -> bytes:
     return little_endian(array("I", map(number.__getitem__, kinds)))
 
 
-def _group(walk: Walk, kind: type, items: Sequence[Any], places: Sequence[int]) -> bytes:
+def _group(walk: Walk, kind: type, items: list[Any], places: Sequence[int]) -> bytes:
     pack = _PACKED.get(kind)
     packed = pack(items) if pack is not None else None
     if packed is not None:
         return packed
-    parts = []
-    place = 0
+    parts: list[bytes] = []
     try:
-        for place, item in zip(places, items, strict=True):  # noqa: B007 - for the error
-            parts.append(walk.encode(item))
+        parts.extend(map(walk.encode, items))
     except Refused as refused:
-        raise refused.under(f"[{place}]") from None
-    return node("any", framed(parts))
+        raise _RefusedAt(places[len(parts)], refused) from None
+    return node("any", *parts)
 
 
 def _integers(items: Sequence[int]) -> bytes | None:
@@ -96,15 +108,15 @@ def _booleans(items: Sequence[bool]) -> bytes:
 
 
 def _texts(items: Sequence[str]) -> bytes:
-    return _joined("strs", list(map(text, items)))
+    return node("strs", _lengths(items), text("".join(items)))
 
 
 def _bytes(items: Sequence[bytes]) -> bytes:
-    return _joined("bytes", items)
+    return node("bytes", _lengths(items), b"".join(items))
 
 
-def _joined(tag: str, items: Sequence[bytes]) -> bytes:
-    return node(tag, little_endian(array("Q", map(len, items))), b"".join(items))
+def _lengths(items: Sequence[str | bytes]) -> bytes:
+    return little_endian(array("Q", map(len, items)))
 
 
 def _nones(items: Sequence[None]) -> bytes:

@@ -55,7 +55,11 @@ class Walk:
     def mapping(self, tag: str, values: Mapping[str, Any]) -> bytes:
         """The encoding of named values; their order does not matter."""
         names = sorted(values)
-        parts = [self.under(f".{name}", values[name]) for name in names]
+        parts: list[bytes] = []
+        try:
+            parts.extend(self.encode(values[name]) for name in names)
+        except Refused as refused:
+            raise refused.under(f".{names[len(parts)]}") from None
         return node(tag, self.encode(names), *parts)
 
 
