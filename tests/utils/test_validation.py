@@ -252,6 +252,35 @@ def test_every_library_agrees_with_plain_python(values, bound, nullable, allowed
         assert len(listed(good, "n")) + len(failure) == len(values)
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pl.DataFrame({"x": pl.Series(["a", None, "b"], dtype=pl.Categorical)}),
+        pl.DataFrame({"x": pl.Series(["a", None, "b"], dtype=pl.Enum(["a", "b"]))}),
+        pl.DataFrame({"x": [{"y": 1}, None, {"y": 2}]}),
+        pa.table({"x": pa.array(["a", None, "b"], pa.string_view())}),
+        pa.table({"x": pa.array(["a", None, "b"]).dictionary_encode()}),
+        pa.table(
+            {"x": pa.RunEndEncodedArray.from_arrays(pa.array([1, 2, 3], pa.int32()), [1, None, 2])}
+        ),
+        pa.RecordBatch.from_pydict({"x": pa.array(["a", None, "b"], pa.string_view())}),
+        pd.DataFrame({"x": pd.PeriodIndex(["2024-01", None, "2024-02"], freq="M")}),
+        pd.DataFrame({"x": pd.array([1, None, 2], dtype="int64[pyarrow]")}),
+    ],
+    ids=["categorical", "enum", "struct", "view", "dictionary", "runs", "batch", "period", "arrow"],
+)
+def test_types_of_each_library_are_kept(frame):
+    good, failure = check(frame, {"columns": {"x": {"nullable": False}}})
+    bad = failure.rows
+    assert listed(bad, "_row") == [2]
+    kinds = [
+        part["x"].type if hasattr(part["x"], "type") else part["x"].dtype
+        for part in (frame, good, bad)
+    ]
+    assert len(set(map(str, kinds))) == 1
+    assert listed(good, "x") == [listed(frame, "x")[row] for row in (0, 2)]
+
+
 def test_a_sliced_and_chunked_table_is_what_it_shows():
     table = pa.concat_tables([pa.table({"n": [9, -1, 2]}), pa.table({"n": [-3, 4]})]).slice(1, 3)
     good, failure = check(table, {"columns": {"n": {"ge": 0}}})

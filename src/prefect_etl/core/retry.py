@@ -34,7 +34,7 @@ def exponential_backoff(backoff_factor: float, max_delay: float | None = None) -
 
     Args:
         backoff_factor: Seconds before the first retry.
-        max_delay: Seconds at most before any; a year if None.
+        max_delay: Seconds at most before any, but for Prefect's jitter; a year if None.
 
     Raises:
         ConfigError: A number is negative or no number.
@@ -63,7 +63,7 @@ class RetryPolicy:
 
     The delay before retry ``n`` is ``initial * multiplier ** (n - 1)``, at most ``max_delay``, more
     or less by ``jitter``. An error that says how long to wait (an attribute ``retry_after``, or an
-    HTTP response with the header ``Retry-After``) is never tried again sooner.
+    HTTP response with the header ``Retry-After``) is not tried again sooner; at most an hour later.
 
     Args:
         max_attempts: Calls in all, the first one too.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ def as_arrow(frame: Any, names: Sequence[str], text: Collection[str] = ()) -> An
         chosen = frame.loc[:, list(names)].reset_index(drop=True)
     else:
         chosen = frame.select(list(names))
+    if kind == "polars.DataFrame":
+        chosen = _without_categories(chosen)
     with tempfile.TemporaryDirectory() as folder:
         try:
             reader = frame_reader(chosen, Path(folder))
@@ -111,6 +113,15 @@ def objects_as_text(frame: Any, *, but: Collection[str] = ()) -> Any:
     return changed
 
 
+def _without_categories(frame: Any) -> Any:
+    """A frame of Polars with text for categories: Arrow cannot decode theirs."""
+    import polars as pl
+
+    kinds = frame.schema.items()
+    texts = [name for name, kind in kinds if isinstance(kind, pl.Categorical | pl.Enum)]
+    return frame.with_columns(pl.col(texts).cast(pl.String)) if texts else frame
+
+
 def rows_at(frame: Any, mask: Any) -> Any:
     """The rows of a computed frame where a mask (NumPy, one boolean a row) is true."""
     kind = frame_kind(frame)
@@ -122,7 +133,23 @@ def rows_at(frame: Any, mask: Any) -> Any:
         return frame.filter(pl.Series(mask, dtype=pl.Boolean))
     import pyarrow as pa
 
-    return frame.filter(pa.array(mask, pa.bool_()))
+    condition = pa.array(mask, pa.bool_())
+    try:
+        return frame.filter(condition)
+    except pa.ArrowNotImplementedError:  # of views and run-end encoding, as of Arrow 26
+        pieces = [frame.slice(start, length) for start, length in _runs(mask)]
+    if kind == "pyarrow.RecordBatch":
+        return pa.concat_batches(pieces) if pieces else frame.slice(0, 0)
+    return pa.concat_tables(pieces) if pieces else frame.slice(0, 0)
+
+
+def _runs(mask: Any) -> Iterator[tuple[int, int]]:
+    """Where rows in a row are true: start and length."""
+    import numpy as np
+
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
+    for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        yield start, end - start
 
 
 def with_columns(frame: Any, columns: Any) -> Any:
@@ -138,9 +165,7 @@ def with_columns(frame: Any, columns: Any) -> Any:
 
         kept = frame.drop(columns=[n for n in columns.schema.names if n in frame.columns])
         added = {
-            name: pd.Series(
-                columns[name].to_pylist(), index=frame.index, dtype=_dtype(columns, name)
-            )
+            name: pd.Series(_python_values(columns[name]), index=frame.index)
             for name in columns.schema.names
         }
         return kept.assign(**added)
@@ -163,7 +188,15 @@ def _is_batch(kind: str | None, table: Any) -> bool:
     return kind == "pyarrow.RecordBatch" and table.num_rows > 0
 
 
-def _dtype(columns: Any, name: str) -> str:
+def _python_values(column: Any) -> Any:
+    """A column of numbers, or of lists of text, as NumPy's; equal lists are one tuple."""
+    import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    return "int64" if pa.types.is_integer(columns.schema.field(name).type) else "object"
+    if not pa.types.is_list(column.type):
+        return column.to_numpy()
+    joined = pc.binary_join(column, "\0").combine_chunks().dictionary_encode()
+    known = np.empty(len(joined.dictionary), dtype=object)
+    known[:] = [tuple(text.split("\0")) for text in joined.dictionary.to_pylist()]
+    return known[joined.indices.to_numpy(zero_copy_only=False)]

@@ -155,7 +155,7 @@ def _handle(error: BaseException, data_dir: str | Path | None) -> ValidationReco
         "%s: %s%s",
         record.error,
         record.message,
-        f" ({record.rows} rows in {record.quarantine})" if record.quarantine else "",
+        f" (rows: {record.rows}, in {record.quarantine})" if record.quarantine else "",
     )
     if folder is not None:
         _attempt("write its record", lambda: write_record(folder, record.id, asdict(record)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -119,23 +118,31 @@ def _broken(frame: Any, contract: Contract, memory_limit: str) -> Any:
 
 def _sql(contract: Contract, kinds: Mapping[str, str]) -> str:
     """The SELECT over the frame, its values converted to the contract's types."""
-    columns, types = [f"0 AS {UNIT_ID}", ROW_NUMBER], []
+    columns = [f"0 AS {UNIT_ID}", ROW_NUMBER]
     for name, rules in contract.columns.items():
         column = identifier(name)
-        if rules.type is None or rules.type == kinds[name]:
+        if rules.type is None:
             columns.append(column)
             continue
-        value, failed = tried(column, rules.type)
-        flag = identifier(FAILED_PREFIX + name)
-        columns += [f"{value} AS {column}", f"{failed} AS {flag}"]
-        types.append(Rule(f"{name}.type", f"{name} is not {rules.type}", flag))
-    rules_of = RuleSet((*types, *compile_rules(contract)), (), "quarantine")
+        same = rules.type == kinds[name]
+        value, failed = (column, "FALSE") if same else tried(column, rules.type)
+        columns += [f"{value} AS {column}", f"{failed} AS {identifier(FAILED_PREFIX + name)}"]
+    rules_of = RuleSet(_rules(contract), (), "quarantine")
     rows = flag_rows(rules_of, f"(SELECT {', '.join(columns)} FROM {_FRAME})")
     bad = bad_rows(rules_of, rows)
     return (
         f"SELECT {ROW_NUMBER} AS {ROW}, rules AS {RULES}, reasons AS {REASONS} "
         f"FROM ({bad}) ORDER BY 1"
     )
+
+
+def _rules(contract: Contract) -> tuple[Rule, ...]:
+    types = (
+        Rule(f"{name}.type", f"{name} is not {rules.type}", identifier(FAILED_PREFIX + name))
+        for name, rules in contract.columns.items()
+        if rules.type is not None
+    )
+    return (*types, *compile_rules(contract))
 
 
 def _nothing() -> Any:
@@ -156,19 +163,13 @@ def _split(frame: Any, contract: Contract, found: Any) -> tuple[Any, Any]:
 
 
 def _counts(contract: Contract, found: Any) -> tuple[RuleCount, ...]:
-    reasons: dict[str, str] = {}
-    counts: Counter[str] = Counter()
-    names, words = (
-        found[RULES].combine_chunks().flatten(),
-        found[REASONS].combine_chunks().flatten(),
+    counted = found[RULES].combine_chunks().flatten().value_counts().to_pylist()
+    counts = {count["values"]: count["counts"] for count in counted}
+    return tuple(
+        RuleCount(rule.name, rule.reason, counts[rule.name], contract.on_violation)
+        for rule in _rules(contract)
+        if rule.name in counts
     )
-    for name, reason in zip(names.to_pylist(), words.to_pylist(), strict=True):
-        counts[name] += 1
-        reasons[name] = reason
-    types = (f"{name}.type" for name in contract.columns)
-    order = [*types, *(rule.name for rule in compile_rules(contract))]
-    ranked = [rule for rule in order if counts[rule]]
-    return tuple(RuleCount(r, reasons[r], counts[r], contract.on_violation) for r in ranked)
 
 
 def _rows(frame: Any) -> int:
