@@ -29,6 +29,7 @@ _PATH = "/v1/metrics"
 _LAST_SECONDS = 2.0
 _started = threading.Lock()
 _exporting = threading.local()
+_unsent = threading.Event()
 _addresses: list[str] = []
 
 
@@ -78,6 +79,8 @@ def _stop(provider: MeterProvider, process: int) -> None:
         provider.shutdown(timeout_millis=_LAST_SECONDS * 1000)
     except Exception as error:  # noqa: BLE001 - an exporter's own; the process ends well without
         logger.debug("the last metrics were not exported: %s", error)
+    if _unsent.is_set():
+        logger.warning("The OpenTelemetry collector did not take the last metrics.")
 
 
 def _prometheus(settings: Settings) -> list[MetricReader]:
@@ -149,6 +152,7 @@ def _patient_exporter() -> type[OTLPMetricExporter]:
             if os.getpid() != self.process:  # its parent exports, a fork's copy would be stale
                 return MetricExportResult.SUCCESS
             _exporting.now = True
+            _unsent.set()
             try:
                 result = super().export(metrics_data, timeout_millis, **kwargs)
             finally:
@@ -157,6 +161,8 @@ def _patient_exporter() -> type[OTLPMetricExporter]:
             return result
 
         def _tell(self, *, away: bool) -> None:
+            if not away:
+                _unsent.clear()
             if away and not self.away:
                 logger.warning("The OpenTelemetry collector does not take metrics now.")
             elif self.away and not away:
