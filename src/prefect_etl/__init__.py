@@ -1,13 +1,20 @@
 """ETL on Prefect 3: exactly-once, fast, observable, and still plain Prefect to read.
 
 The names below are imported when they are first used, so that ``import prefect_etl`` costs nothing.
+``Task``, ``task_input_hash`` and ``PrefectException`` are Prefect's own.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prefect.exceptions import PrefectException
+    from prefect.tasks import Task, task_input_hash
+
     from prefect_etl.api import Pipeline
+    from prefect_etl.core.contract import Contract
+    from prefect_etl.core.fingerprint import fingerprint
+    from prefect_etl.core.retry import RetryPolicy, exponential_backoff
     from prefect_etl.errors import (
         ConfigError,
         DataError,
@@ -15,28 +22,74 @@ if TYPE_CHECKING:
         Fatal,
         Retriable,
     )
+    from prefect_etl.orchestration.caching.frame_inputs import FrameInputs
     from prefect_etl.orchestration.decorators import flow, task
+    from prefect_etl.orchestration.metrics import metrics
+    from prefect_etl.orchestration.partitions import PartitionResult, map_partitions
+    from prefect_etl.orchestration.resources import shared
+    from prefect_etl.orchestration.routing.by_size import route_by_size
+    from prefect_etl.orchestration.validation import DataValidationError, handle_validation_error
+    from prefect_etl.utils.database import DatabaseConnection, create_connection
+    from prefect_etl.utils.resources import ResourceManager, resource
 
 _HOMES = {
     "ConfigError": "prefect_etl.errors",
+    "Contract": "prefect_etl.core.contract",
     "DataError": "prefect_etl.errors",
+    "DataValidationError": "prefect_etl.orchestration.validation",
+    "DatabaseConnection": "prefect_etl.utils.database",
     "EtlError": "prefect_etl.errors",
     "Fatal": "prefect_etl.errors",
+    "FrameInputs": "prefect_etl.orchestration.caching.frame_inputs",
+    "PartitionResult": "prefect_etl.orchestration.partitions",
     "Pipeline": "prefect_etl.api",
+    "PrefectException": "prefect.exceptions",
+    "ResourceManager": "prefect_etl.utils.resources",
     "Retriable": "prefect_etl.errors",
+    "RetryPolicy": "prefect_etl.core.retry",
+    "Task": "prefect.tasks",
+    "create_connection": "prefect_etl.utils.database",
+    "exponential_backoff": "prefect_etl.core.retry",
+    "fingerprint": "prefect_etl.core.fingerprint",
     "flow": "prefect_etl.orchestration.decorators",
+    "handle_validation_error": "prefect_etl.orchestration.validation",
+    "map_partitions": "prefect_etl.orchestration.partitions",
+    "metrics": "prefect_etl.orchestration.metrics",
+    "resource": "prefect_etl.utils.resources",
+    "route_by_size": "prefect_etl.orchestration.routing.by_size",
+    "shared": "prefect_etl.orchestration.resources",
     "task": "prefect_etl.orchestration.decorators",
+    "task_input_hash": "prefect.tasks",
 }
 
 __all__ = [
     "ConfigError",
+    "Contract",
     "DataError",
+    "DataValidationError",
+    "DatabaseConnection",
     "EtlError",
     "Fatal",
+    "FrameInputs",
+    "PartitionResult",
     "Pipeline",
+    "PrefectException",
+    "ResourceManager",
     "Retriable",
+    "RetryPolicy",
+    "Task",
+    "create_connection",
+    "exponential_backoff",
+    "fingerprint",
     "flow",
+    "handle_validation_error",
+    "map_partitions",
+    "metrics",
+    "resource",
+    "route_by_size",
+    "shared",
     "task",
+    "task_input_hash",
 ]
 
 

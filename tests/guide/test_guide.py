@@ -98,7 +98,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 async def test_3_a_connection_is_opened_and_closed_around_the_operation(tmp_path: Path) -> None:
     supplied = f"""
-from prefect_etl import create_connection as connect
+from prefect_etl import create_connection as connect, task
 
 connection_params = {{"url": "sqlite:///{tmp_path / "shop.db"}"}}
 opened = []
@@ -129,15 +129,16 @@ async def test_5_datasets_give_their_results_in_order(tmp_path: Path, sizes: Any
 
 async def test_5_large_datasets_run_in_subflows(tmp_path: Path) -> None:
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 
     guide = module_of(5, tmp_path, PROCESS_DATA)
     state = await guide.parent_flow([frame(10), frame(1_001)], return_state=True)
+    parent = FlowRunFilterParentFlowRunId(any_=[state.state_details.flow_run_id])
     async with get_client() as client:
-        runs = await client.read_task_runs(
-            task_run_filter=None,
-            flow_run_filter={"id": {"any_": [state.state_details.flow_run_id]}},
-        )
-    assert len(runs) == 1
+        runs = await client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=parent))
+    assert [run.parameters for run in runs] == [
+        {"data": "<pandas.DataFrame 1001 rows x 1 columns: n int64>"}
+    ]
 
 
 async def test_6_valid_data_is_processed(tmp_path: Path) -> None:
