@@ -104,6 +104,57 @@ class Flight:
         _THREADS[path] = threading.get_ident()
 
 
+class NoLocks:
+    """A lock manager for Prefect that locks nothing.
+
+    What runs inside a call inherits its isolation level, which asks for a lock manager. A lock
+    that is held until everything around has ended would make parallel calls inside wait forever.
+    """
+
+    def acquire_lock(
+        self,
+        key: str,  # noqa: ARG002 - Prefect's protocol, here and below
+        holder: str,  # noqa: ARG002
+        acquire_timeout: float | None = None,  # noqa: ARG002
+        hold_timeout: float | None = None,  # noqa: ARG002
+    ) -> bool:
+        """Granted."""
+        return True
+
+    async def aacquire_lock(
+        self,
+        key: str,  # noqa: ARG002
+        holder: str,  # noqa: ARG002
+        acquire_timeout: float | None = None,  # noqa: ARG002
+        hold_timeout: float | None = None,  # noqa: ARG002
+    ) -> bool:
+        """Granted."""
+        return True
+
+    def release_lock(self, key: str, holder: str) -> None:
+        """Nothing is held."""
+
+    def is_locked(self, key: str) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
+    def is_lock_holder(self, key: str, holder: str) -> bool:  # noqa: ARG002
+        """Always: nobody has to be waited for."""
+        return True
+
+    def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:  # noqa: ARG002
+        """At once."""
+        return True
+
+    async def await_for_lock(
+        self,
+        key: str,  # noqa: ARG002
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109
+    ) -> bool:
+        """At once."""
+        return True
+
+
 def _opened(path: Path) -> int | None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

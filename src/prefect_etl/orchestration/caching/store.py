@@ -8,6 +8,7 @@ a rename. Whether there is a result is asked by reading it: what is damaged is n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -25,11 +26,11 @@ from prefect.results import (  # type: ignore[attr-defined] # where Prefect take
     ResultStore,
 )
 from prefect.serializers import Serializer
-from prefect.transactions import IsolationLevel, get_transaction
+from prefect.transactions import get_transaction
 from pydantic import PrivateAttr
 
 from prefect_etl.orchestration.caching.container import parse_footer
-from prefect_etl.orchestration.caching.flight import Flight
+from prefect_etl.orchestration.caching.flight import Flight, NoLocks
 from prefect_etl.orchestration.caching.places import Place, Written, finished, place_of
 from prefect_etl.orchestration.caching.result_file import (
     expires_at,
@@ -97,14 +98,17 @@ class CallStore(ResultStore):
         place = place_of(key, plain.result_storage)
         flight = Flight(place.lock if alone else None)
         fields = {name: getattr(plain, name) for name in type(plain).model_fields}
+        fields["lock_manager"] = plain.lock_manager or NoLocks()
         made = cls.model_construct(**fields)
         made._plain = plain  # noqa: SLF001 - pydantic makes the object, not its arguments
         made._call = Call(key, context.task.name, context.task_run, place, other, flight)  # noqa: SLF001
         return made
 
-    def model_copy(self, **options: Any) -> Any:
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Any:
         """A copy is for another run (a task or flow inside this task): it is Prefect's own."""
-        return self._plain.model_copy(**options)
+        # Transactions inside this call's are as isolated as it is, so they ask for locks, too.
+        locks = {"lock_manager": self.lock_manager}
+        return self._plain.model_copy(update={**locks, **(update or {})}, deep=deep)
 
     # --- Is there a result?
 
@@ -247,15 +251,11 @@ class CallStore(ResultStore):
 
     # --- Identical calls wait for the first.
 
-    def supports_isolation_level(self, level: IsolationLevel) -> bool:
-        """Both: there is a lock of our own where the policy brings none."""
-        return self.lock_manager is None or super().supports_isolation_level(level)
-
     def acquire_lock(
         self, key: str, holder: str | None = None, timeout: float | None = None
     ) -> bool:
         """Wait until no other call computes the same."""
-        if key != self._call.key or self.lock_manager is not None:
+        if not self._is_own_lock(key):
             return super().acquire_lock(key, holder, timeout)
         self._call.flight.begin()
         return True
@@ -267,7 +267,7 @@ class CallStore(ResultStore):
         timeout: float | None = None,  # noqa: ASYNC109 - Prefect's call
     ) -> bool:
         """Wait until no other call computes the same; the event loop goes on."""
-        if key != self._call.key or self.lock_manager is not None:
+        if not self._is_own_lock(key):
             return await super().aacquire_lock(key, holder, timeout)
         await self._call.flight.abegin()
         return True
@@ -277,10 +277,13 @@ class CallStore(ResultStore):
         if key == self._call.key and self._call.written is not None:
             self._call.written.discard()
             self._call.written = None
-        if key != self._call.key or self.lock_manager is not None:
-            super().release_lock(key, holder)
-        else:
+        if self._is_own_lock(key):
             self._call.flight.end()
+        else:
+            super().release_lock(key, holder)
+
+    def _is_own_lock(self, key: str) -> bool:
+        return key == self._call.key and isinstance(self.lock_manager, NoLocks)
 
 
 def run_logger() -> Logger | LoggerAdapter[Any]:
