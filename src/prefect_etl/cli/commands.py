@@ -107,6 +107,21 @@ GROUPS = {
             ),
         },
     ),
+    "cache": (
+        "See or forget kept results of tasks.",
+        {
+            "list": Command(
+                "cache:list_results",
+                "List kept results: task, key, when made, when they expire, size.",
+                "prefect-etl cache list --task fetch",
+            ),
+            "clear": Command(
+                "cache:clear",
+                "Remove kept results: all, of one task, or expired ones.",
+                "prefect-etl cache clear --expired",
+            ),
+        },
+    ),
     "server": (
         "Start, stop or see the local Prefect server.",
         {
