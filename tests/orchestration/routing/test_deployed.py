@@ -42,7 +42,7 @@ def remote(data: pd.DataFrame | pl.DataFrame, factor: int = 2) -> dict:
     if data["n"].max() == 1999 and not Path("failed").exists():
         Path("failed").touch()
         raise ValueError("first time")
-    return {"type": type(data).__module__, "sum": int(data["n"].sum()) * factor}
+    return {"type": type(data).__module__.split(".")[0], "sum": int(data["n"].sum()) * factor}
 
 @flow(name="silent")
 def silent(data: pd.DataFrame) -> None:
@@ -139,10 +139,10 @@ def test_large_ones_run_as_a_deployment_and_a_retry_runs_only_what_failed(
     lazy = pl.LazyFrame({"n": range(1500)})
     found = parent([frame(2000), frame(3), frame(1200), lazy])
     assert found == [
-        {"type": "pandas.core.frame", "sum": 2 * sum(range(2000))},
+        {"type": "pandas", "sum": 2 * sum(range(2000))},
         3,
-        {"type": "pandas.core.frame", "sum": 2 * sum(range(1200))},
-        {"type": "polars.dataframe.frame", "sum": 2 * sum(range(1500))},
+        {"type": "pandas", "sum": 2 * sum(range(1200))},
+        {"type": "polars", "sum": 2 * sum(range(1500))},
     ]
     assert len(list(served.glob("ran-*"))) == 4
     assert list((storage / "prefect-etl-frames").iterdir()) == []

@@ -43,19 +43,25 @@ class Call:
         return self.parent.flow_run.run_count if self.parent.flow_run else 1
 
     @property
-    def kept(self) -> bool:
-        """Whether the parent may try again in this process, and then wants the result."""
+    def retried(self) -> bool:
+        """Whether the parent may try again in this process."""
         run = self.parent.flow_run
-        retries = run.empirical_policy.retries if run else 0
-        return bool(retries) and self.flow.cache_result_in_memory
+        return bool(run and run.empirical_policy.retries)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the parent's next attempt in this process wants the result."""
+        return self.retried and self.flow.cache_result_in_memory
 
     @property
     def sought(self) -> bool:
         """Whether an attempt could find what another one left: else content tells nothing."""
+        if self.parent.detached:
+            return False  # in another process or machine, which sees no siblings
         persists = self.flow.persist_result
         if persists is None:
             persists = should_persist_result()
-        return self.kept or persists or self.attempt > 1
+        return self.retried or persists or self.attempt > 1
 
     @cached_property
     def siblings(self) -> Siblings:
@@ -63,7 +69,7 @@ class Call:
         return siblings_in(self.parent)
 
     def content(self) -> str:
-        """A key of the flow's parameters; a new one each time where they have no exact content.
+        """A key of flow and parameters; a new one each time where they have no exact content.
 
         Waits for futures among them. Reads whole frames, at some GB a second.
         """
@@ -71,7 +77,7 @@ class Call:
             parameters = resolve_futures_to_results(self.parameters)
         except Exception:  # noqa: BLE001 - what failed upstream: Prefect raises it within the run
             return uuid4().hex
-        if not self.sought or _holds_lazy(parameters):  # to compute a query twice costs more
+        if _holds_lazy(parameters):  # to compute a query twice may cost more than the child
             return uuid4().hex
         try:
             return fingerprint((self.flow.name, self._function(), self.wanted, parameters))
@@ -123,7 +129,10 @@ class Child:
 
     def begin(self) -> Outcome:
         """Say that it runs."""
-        return self.call.siblings.begin(self.key) if self.call.kept else Unkept()
+        outcome = Outcome() if self.call.kept else Unkept()
+        if self.call.retried:
+            self.call.siblings.begin(self.key, outcome)
+        return outcome
 
     @property
     def tracking_run(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable
 from concurrent.futures import Future
 from typing import Any, Literal, NamedTuple, cast
+from uuid import uuid4
 
 from prefect import Flow
 from prefect.client.schemas.filters import FlowRunFilter
@@ -57,7 +58,7 @@ def call_flow(
 
 
 def _child_sync(call: Call) -> Any:
-    child = call.claim(call.content())
+    child = call.claim(call.content() if call.sought else uuid4().hex)
     earlier = child.earlier
     if earlier is not None and (kept := earlier.settled.result()):
         return _again(child, kept)
@@ -65,7 +66,7 @@ def _child_sync(call: Call) -> Any:
         client = context.client
         task_run = client.create_task_run(**child.tracking_run)
         runs = client.read_flow_runs(**_of(task_run)) if call.attempt > 1 else []
-        found = _found(call, task_run, runs)
+        found = _found(task_run, runs)
         if found.finished is not None and (kept := _loaded(call, found.finished)):
             return _again(child, kept, outcome)
         flow_run = found.flow_run or client.create_flow_run(**_new_run(call, task_run))
@@ -86,7 +87,8 @@ def _child_sync(call: Call) -> Any:
 async def _child_async(call: Call) -> Any:
     from prefect.flow_engine import run_flow
 
-    child = call.claim(await asyncio.to_thread(call.content))
+    content = await asyncio.to_thread(call.content) if call.sought else uuid4().hex
+    child = call.claim(content)
     earlier = child.earlier
     if earlier is not None and (kept := await _settled(earlier.settled)):
         return _again(child, kept)
@@ -95,7 +97,7 @@ async def _child_async(call: Call) -> Any:
             client = context.client
             task_run = await client.create_task_run(**child.tracking_run)
             runs = await client.read_flow_runs(**_of(task_run)) if call.attempt > 1 else []
-            found = _found(call, task_run, runs)
+            found = _found(task_run, runs)
             if found.finished is not None:
                 kept = await asyncio.to_thread(_loaded, call, found.finished)
                 if kept:
@@ -153,8 +155,8 @@ class _Found(NamedTuple):
     flow_run: FlowRun | None = None
 
 
-def _found(call: Call, task_run: TaskRun, runs: list[FlowRun]) -> _Found:
-    if not runs or runs[0].state is None or call.parent.detached:
+def _found(task_run: TaskRun, runs: list[FlowRun]) -> _Found:
+    if not runs or runs[0].state is None:
         return _Found()
     state = runs[0].state
     if state.is_completed():

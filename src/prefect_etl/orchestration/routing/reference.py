@@ -112,6 +112,8 @@ def with_frames(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_frames(value: Any) -> Any:
     if type(value) is list:
+        if not any(type(part) in (list, dict) for part in value):
+            return value
         parts = [_with_frames(part) for part in value]
         return parts if any(a is not b for a, b in zip(parts, value, strict=True)) else value
     if type(value) is not dict:

@@ -101,11 +101,10 @@ class Siblings:
         with self._lock:
             return self._outcomes.get(key)
 
-    def begin(self, key: str) -> Outcome:
+    def begin(self, key: str, outcome: Outcome) -> None:
         """Say that a child runs; who runs it settles the outcome."""
         with self._lock:
-            outcome = self._outcomes[key] = Outcome()
-            return outcome
+            self._outcomes[key] = outcome
 
 
 # By the API client of the run, which lives as long as the run does: nothing else tells a run of
