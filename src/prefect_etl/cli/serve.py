@@ -28,7 +28,8 @@ def serve(pipeline: PipelineFile = DEFAULT_PIPELINE) -> int:
         print_lines(
             "",
             *(schedule_lines(wanted) or ["No schedule: runs start by hand."]),
-            f"Start one now: PREFECT_API_URL={info.url} prefect deployment run 'etl/{wanted.pipeline}'",
+            "Start one now:",
+            f"  PREFECT_API_URL={info.url} prefect deployment run 'etl/{wanted.pipeline}'",
             f"Serving; Ctrl-C stops. Pages: {info.ui_url}/deployments",
         )
         if info.is_local:

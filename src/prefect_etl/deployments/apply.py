@@ -204,7 +204,9 @@ def _plain(values: Mapping[str, Any], key: str) -> Any:
     """A value as both sides spell it."""
     value = values.get(key)
     if key == "schedules":
-        return [(_moment(each["schedule"]), each["parameters"]) for each in value or []]
+        # The server keeps them in no order.
+        moments = [(_moment(each["schedule"]), each["parameters"]) for each in value or []]
+        return sorted(moments, key=str)
     if key == "concurrency_options":
         return (value or {}).get("collision_strategy")
     return sorted(value or []) if key == "tags" else value
@@ -246,8 +248,11 @@ async def _block(client: PrefectClient, name: str | None) -> UUID | None:
 async def _automations(
     client: PrefectClient, production: Production, block: UUID | None, *, dry: bool
 ) -> list[Change]:
+    from prefect.settings import get_current_settings
+
     changes = []
-    wanted = {each.name: each for each in automations_of(production, block)}
+    pages = str(get_current_settings().ui_url or "").rstrip("/")
+    wanted = {each.name: each for each in automations_of(production, block, pages)}
     for topic in _TOPICS:
         name = f"{production.pipeline}: {topic}"
         found = await client.read_automations_by_name(name)

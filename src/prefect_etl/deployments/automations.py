@@ -27,18 +27,21 @@ _OVER = frozenset(
 )
 
 
-def automations_of(production: Production, block: UUID | None = None) -> list[AutomationCore]:
+def automations_of(
+    production: Production, block: UUID | None = None, pages: str = ""
+) -> list[AutomationCore]:
     """The automations of a pipeline.
 
     Args:
         production: The pipeline's deployments.
         block: The notification block that tells of late and crashed runs; nobody is told if None.
+        pages: The address of the server's pages, for links to runs.
     """
     made = []
     if production.crashed_after:
         made.append(_dead(production))
     if block is not None:
-        made += [_late(production, block), _crashed(production, block)]
+        made += [_late(production, block, pages), _crashed(production, block, pages)]
     return made
 
 
@@ -63,12 +66,12 @@ def _dead(production: Production) -> AutomationCore:
     )
 
 
-def _late(production: Production, block: UUID) -> AutomationCore:
+def _late(production: Production, block: UUID, pages: str) -> AutomationCore:
     return _automation(
         production,
         "late runs",
         f"Tells of runs that are late by more than {production.late_after:g} seconds.",
-        _tell(block, "is late: does a worker run, and is it idle?"),
+        _tell(block, pages, "is late: does a worker run, and is it idle?"),
         posture="Proactive",
         after={"prefect.flow-run.Late"},
         expect={"prefect.flow-run.Pending", _RUNNING, *_OVER},
@@ -76,12 +79,12 @@ def _late(production: Production, block: UUID) -> AutomationCore:
     )
 
 
-def _crashed(production: Production, block: UUID) -> AutomationCore:
+def _crashed(production: Production, block: UUID, pages: str) -> AutomationCore:
     return _automation(
         production,
         "crashed and failed runs",
         "Tells of runs that crashed, failed or took too long.",
-        _tell(block, "{{ flow_run.state.name }}: {{ flow_run.state.message }}"),
+        _tell(block, pages, "{{ flow_run.state.name }}: {{ flow_run.state.message }}"),
         posture="Reactive",
         expect={f"prefect.flow-run.{state}" for state in ("Crashed", "Failed", "TimedOut")},
         # Runs inside others, which have no deployment, are told of by the one around them.
@@ -95,14 +98,14 @@ def _crashed(production: Production, block: UUID) -> AutomationCore:
     )
 
 
-def _tell(block: UUID, what: str) -> Any:
+def _tell(block: UUID, pages: str, what: str) -> Any:
     from prefect.events.actions import SendNotification
 
     return SendNotification(
         block_document_id=block,
         subject="{{ flow.name }} {{ deployment.name }}",
         body=f"The run {{{{ flow_run.name }}}} of {{{{ deployment.name }}}} {what}\n"
-        "{{ flow_run|ui_url }}",
+        f"{pages}/runs/flow-run/{{{{ flow_run.id }}}}",
     )
 
 

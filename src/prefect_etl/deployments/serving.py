@@ -74,7 +74,7 @@ async def _serve(
             if not told:
                 ready(changes)
                 told = True
-            await runner.start(webserver=False)
+            await _run(runner)
         # The runner's services give up together after a few polls without an answer.
         except (HTTPError, RuntimeError, ExceptionGroup) as error:
             if not told:
@@ -82,6 +82,21 @@ async def _serve(
             _LOG.warning("the Prefect server does not answer; trying again: %s", _cause(error))
         await asyncio.sleep(AGAIN_SECONDS)
         await asyncio.to_thread(find_server)
+
+
+async def _run(runner: Runner) -> None:
+    running = asyncio.create_task(runner.start(webserver=False))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        # A runner that is only cancelled kills its runs and tells nobody: they would hold their
+        # slot for minutes. One that is stopped ends them and says so.
+        if runner.started:
+            await runner.astop()
+        else:
+            running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        raise
 
 
 def _cause(error: BaseException) -> str:
