@@ -11,8 +11,6 @@ from prefect import Flow
 from prefect_etl.orchestration.parameters import RunName, summarized, within_limit
 from prefect_etl.orchestration.retries.flows import giving_up
 from prefect_etl.orchestration.retries.options import flow_retry_options
-from prefect_etl.orchestration.routing.inline import call_flow
-from prefect_etl.orchestration.routing.reference import with_frames
 from prefect_etl.orchestration.serving import served
 from prefect_etl.orchestration.tracking import tracked
 
@@ -62,6 +60,8 @@ class EtlFlow(Flow[P, R]):
 
         A frame that came to a deployment by reference is read here.
         """
+        from prefect_etl.orchestration.routing.reference import with_frames
+
         # Prefect looks up the names of annotations where the function is defined: the user's.
         plain = copy(self)
         plain.fn = self._plain_fn
@@ -84,6 +84,8 @@ class EtlFlow(Flow[P, R]):
             """Run the flow, on the shared local server if no API is configured."""
 
             def call() -> Any:
+                from prefect_etl.orchestration.routing.inline import call_flow
+
                 return call_flow(self, args, kwargs, return_state=return_state, wait_for=wait_for)
 
             return served(call, defer=self.isasync and not self.isgenerator)

@@ -15,7 +15,6 @@ from prefect.context import AsyncClientContext, FlowRunContext
 from prefect.exceptions import MissingResult, ObjectNotFound
 from prefect.states import Pending, Scheduled
 
-from prefect_etl.core.fingerprint import FingerprintError, fingerprint
 from prefect_etl.core.frames import is_lazy
 from prefect_etl.errors import ConfigError
 from prefect_etl.orchestration.routing.reference import FrameReference, remove_frame, write_frame
@@ -82,6 +81,8 @@ def _place(name: str, data: Any) -> _Place:
     parent = FlowRunContext.get()
     if parent is None or parent.flow_run is None:
         return _Place(uuid4().hex, 0, None)
+    from prefect_etl.core.fingerprint import FingerprintError, fingerprint
+
     try:
         content = fingerprint((name, data))
     except FingerprintError:

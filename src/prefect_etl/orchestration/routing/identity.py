@@ -14,7 +14,6 @@ from prefect.futures import resolve_futures_to_results
 from prefect.results import should_persist_result
 from prefect.utilities.engine import collect_task_run_inputs_sync
 
-from prefect_etl.core.fingerprint import FingerprintError, fingerprint
 from prefect_etl.core.frames import is_lazy
 from prefect_etl.orchestration.routing.siblings import Outcome, Siblings, Unkept, siblings_in
 
@@ -73,6 +72,8 @@ class Call:
 
         Waits for futures among them. Reads whole frames, at some GB a second.
         """
+        from prefect_etl.core.fingerprint import FingerprintError, fingerprint
+
         try:
             parameters = resolve_futures_to_results(self.parameters)
         except Exception:  # noqa: BLE001 - what failed upstream: Prefect raises it within the run
@@ -87,6 +88,8 @@ class Call:
             return uuid4().hex
 
     def _function(self) -> str:
+        from prefect_etl.core.fingerprint import FingerprintError, fingerprint
+
         function = _function_of(self.flow)
         try:
             return fingerprint(function)  # its code, and what it closes over
