@@ -251,6 +251,24 @@ def test_a_killed_process_has_handed_over_all_that_it_recorded(run):
     assert series(run, "rows_total")["value"] == 1000
 
 
+def test_a_fork_of_a_child_process_writes_a_journal_of_its_own(run):
+    program = (
+        "import os\n"
+        "from prefect_etl.utils.metrics import metrics\n"
+        "metrics.counter('rows')\n"
+        "child = os.fork() == 0\n"
+        "for _ in range(100): metrics.counter('child' if child else 'parent')\n"
+        "child or os.wait()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    run.collect()
+    assert [(s["name"], s["value"]) for s in run.as_list()] == [
+        ("child_total", 100),
+        ("parent_total", 100),
+        ("rows_total", 1),
+    ]
+
+
 def test_two_open_runs_leave_no_mark_for_children(run, tmp_path):
     assert os.environ[scopes.RUN_VARIABLE] == str(tmp_path)
     scopes.open_run("other", RunMetrics("other", "other", tmp_path / "other"))

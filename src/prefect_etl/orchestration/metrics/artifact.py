@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 _MOST_ROWS = 500
 _UNITS = {"s": "s", "By": "bytes"}
@@ -57,6 +60,7 @@ def _shown(value: float, unit: str) -> str:
 
 
 def create_table(
+    client: SyncPrefectClient,
     rows: list[dict[str, Any]],
     flow_run_id: UUID,
     *,
@@ -66,18 +70,16 @@ def create_table(
     metadata: dict[str, str] | None = None,
 ) -> None:
     """Store a table with the run, in Prefect's API."""
-    from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import ArtifactCreate
 
-    with get_client(sync_client=True) as client:
-        client.create_artifact(
-            ArtifactCreate(
-                key=key,
-                type="table",
-                description=description,
-                data=json.dumps(rows),
-                metadata_=metadata,
-                flow_run_id=flow_run_id,
-                task_run_id=task_run_id,
-            )
+    client.create_artifact(
+        ArtifactCreate(
+            key=key,
+            type="table",
+            description=description,
+            data=json.dumps(rows),
+            metadata_=metadata,
+            flow_run_id=flow_run_id,
+            task_run_id=task_run_id,
         )
+    )

@@ -24,6 +24,7 @@ from prefect_etl.utils.metrics.journal import Journal, JournalReader
 from prefect_etl.utils.metrics.runs import RunMetrics
 
 if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import TaskRun
     from prefect.context import TaskRunContext
 
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 _KIND = "prefect-etl-journal"
 _EVERY_SECONDS = 5.0
 _AT_ONCE = 20_000
+_PAGE = 200
 _LARGEST = 64 << 20
 _parts: dict[UUID, Part] = {}
 _lock = Lock()
@@ -70,14 +72,18 @@ class Part:
     def _send(self, data: bytes, task_run_id: UUID | None) -> None:
         shown = RunMetrics()
         _replay(shown, data)
+        from prefect.client.orchestration import get_client
+
         try:
-            create_table(
-                table_rows(shown.as_list()),
-                self.id,
-                description="Metrics of a task that ran on another machine than its flow.",
-                task_run_id=task_run_id,
-                metadata={"kind": _KIND, "journal": _packed(data)},
-            )
+            with get_client(sync_client=True) as client:
+                create_table(
+                    client,
+                    table_rows(shown.as_list()),
+                    self.id,
+                    description="Metrics of a task that ran on another machine than its flow.",
+                    task_run_id=task_run_id,
+                    metadata={"kind": _KIND, "journal": _packed(data)},
+                )
         except Exception as error:  # noqa: BLE001 - whatever the client raised: not the task's
             logger.warning("Metrics of a task could not be handed over: %s", error)
 
@@ -110,21 +116,19 @@ def part_of(flow_run_id: UUID, context: TaskRunContext | None) -> RunMetrics:
     return part.run
 
 
-def collect_parts(run: RunMetrics, flow_run_id: UUID) -> None:
+def collect_parts(client: SyncPrefectClient, run: RunMetrics, flow_run_id: UUID) -> None:
     """Record what was uploaded for this run, and remove it."""
-    from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
     of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id]))
-    with get_client(sync_client=True) as client:
-        while True:
-            found = client.read_artifacts(artifact_filter=of_run, limit=200)
-            parts = [part for part in found if (part.metadata_ or {}).get("kind") == _KIND]
-            for part in sorted(parts, key=lambda part: str(part.created)):
-                _replay(run, _unpacked((part.metadata_ or {}).get("journal", "")))
-                client.delete_artifact(part.id)
-            if len(found) < 200 or not parts:
-                return
+    while True:
+        found = client.read_artifacts(artifact_filter=of_run, limit=_PAGE)
+        parts = [part for part in found if (part.metadata_ or {}).get("kind") == _KIND]
+        for part in sorted(parts, key=lambda part: str(part.created)):
+            _replay(run, _unpacked((part.metadata_ or {}).get("journal", "")))
+            client.delete_artifact(part.id)
+        if len(found) < _PAGE or not parts:
+            return
 
 
 def _replay(run: RunMetrics, data: bytes) -> None:

@@ -58,7 +58,7 @@ def endpoint() -> str | None:
 
 
 def _export_through(readers: list[MetricReader]) -> None:
-    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
     from opentelemetry.sdk.resources import Resource
 
     from prefect_etl.utils.metrics.bridge import Bridge
@@ -67,7 +67,8 @@ def _export_through(readers: list[MetricReader]) -> None:
         "OTEL_RESOURCE_ATTRIBUTES", ""
     )
     resource = Resource.create({} if known else {"service.name": "prefect_etl"})
-    provider = MeterProvider(readers, resource, shutdown_on_exit=False)
+    # There are no spans to point at; each call would look for one.
+    provider = MeterProvider(readers, resource, AlwaysOffExemplarFilter(), shutdown_on_exit=False)
     scopes.export_through(Bridge(provider))
     atexit.register(_stop, provider, os.getpid())
 

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from shutil import rmtree
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -33,13 +35,14 @@ from prefect_etl.utils.metrics.runs import RunMetrics
 from prefect_etl.utils.metrics.scopes import close_run, open_run
 
 if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
     from prefect.context import FlowRunContext
 
 logger = logging.getLogger(__name__)
 
 _FRESH_SECONDS = 5.0
 PATIENCE = 10.0
-_over: frozenset[Outcome] = frozenset({"completed", "failed", "cancelled", "crashed"})
+_OVER: frozenset[Outcome] = frozenset({"completed", "failed", "cancelled", "crashed"})
 _runs: dict[UUID, MeasuredRun] = {}
 
 
@@ -116,43 +119,54 @@ class MeasuredRun:
 
     def finish(self, outcome: Outcome) -> None:
         """End the attempt: count, keep, show. What fails here is said in the log, no more."""
+        from prefect.client.orchestration import get_client
+
         self.outcome = outcome
         self.run.collect()
-        if outcome in _over:
-            _attempt("values of tasks on other machines", lambda: collect_parts(self.run, self.id))
-        if self.tracked and outcome != "paused":
-            own_metrics(self.run, self.facts(), outcome)
+        with ExitStack() as stack:
+            self._finish(cache(lambda: stack.enter_context(get_client(sync_client=True))))
+
+    def _finish(self, api: Callable[[], SyncPrefectClient]) -> None:
+        over = self.outcome in _OVER
+        if over:
+            _attempt(
+                "what tasks on other machines recorded",
+                lambda: collect_parts(api(), self.run, self.id),
+            )
+        if self.tracked and self.outcome != "paused":
+            own_metrics(self.run, self._facts(api), self.outcome)
         record = self.keep()
-        if outcome not in _over:
+        if not over:
             return
         unwatch(self.id)
         close_run(self.id)
         _runs.pop(self.id, None)
-        if self.tracked and outcome == "completed":
+        if self.tracked and self.outcome == "completed":
             remember_success(self.folder, self.flow)
         rmtree(self.folder.exchange(self.id), ignore_errors=True)
         self.folder.sweep(self.settings.metrics_retention)
         if record.metrics:
-            _attempt("the table of metrics in Prefect", lambda: self._show(record))
+            _attempt("the table of metrics in Prefect", lambda: self._show(api(), record))
 
-    def facts(self) -> Facts:
-        """What is known of the run at the end of an attempt."""
-        peak, cpu = self.usage.peak_bytes, self.usage.cpu_seconds
-        counted: list[TaskRuns] = []
-        if self.outcome in {"completed", "failed"}:
-            _attempt("the count of task runs", lambda: counted.append(count_task_runs(self.id)))
-        return Facts(
+    def _facts(self, api: Callable[[], SyncPrefectClient]) -> Facts:
+        facts = Facts(
             self.seconds,
             self.attempt,
             self.returned.rows,
             self.returned.bytes,
-            peak,
-            cpu,
-            counted[0] if counted else None,
+            self.usage.peak_bytes,
+            self.usage.cpu_seconds,
         )
+        counted: list[TaskRuns] = []
+        if self.outcome in {"completed", "failed"}:
+            _attempt(
+                "the count of task runs", lambda: counted.append(count_task_runs(api(), self.id))
+            )
+        return replace(facts, tasks=counted[0]) if counted else facts
 
-    def _show(self, record: MetricsRecord) -> None:
+    def _show(self, client: SyncPrefectClient, record: MetricsRecord) -> None:
         create_table(
+            client,
             table_rows(record.metrics),
             self.id,
             key=artifact_key(self.flow),

@@ -39,7 +39,7 @@ class Facts:
     bytes: int
     peak_bytes: int
     cpu_seconds: float
-    tasks: TaskRuns | None
+    tasks: TaskRuns | None = None
 
 
 def own_metrics(run: RunMetrics, facts: Facts, outcome: Outcome) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import UUID
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 _PAGE = 200
 _MOST = 10_000
@@ -28,35 +32,33 @@ class TaskRuns:
         return not set(self.states) - set(TERMINAL)
 
 
-def count_task_runs(flow_run_id: UUID, *, patience: float = _PATIENCE) -> TaskRuns:
+def count_task_runs(
+    client: SyncPrefectClient, flow_run_id: UUID, *, patience: float = _PATIENCE
+) -> TaskRuns:
     """Count them.
 
     The server notes task runs after the fact, some 0.1 s later, so it is asked until nothing
     changes any more.
 
     Args:
+        client: Of Prefect's API.
         flow_run_id: The flow run; task runs of its subflows are not counted.
         patience: Seconds after which what is known by then has to do.
     """
-    from prefect.client.orchestration import get_client
-
     until = time.monotonic() + patience
-    with get_client(sync_client=True) as client:
-        found, quiet = _read(client, flow_run_id), 0
-        while quiet < _QUIET and time.monotonic() < until:
-            time.sleep(_PAUSE)
-            now = _read(client, flow_run_id)
-            quiet = quiet + 1 if now == found and now.settled else 0
-            found = now
+    found, quiet = _read(client, flow_run_id), 0
+    while quiet < _QUIET and time.monotonic() < until:
+        time.sleep(_PAUSE)
+        now = _read(client, flow_run_id)
+        quiet = quiet + 1 if now == found and now.settled else 0
+        found = now
     return found
 
 
-def _read(client: object, flow_run_id: UUID) -> TaskRuns:
-    from prefect.client.orchestration import SyncPrefectClient
+def _read(client: SyncPrefectClient, flow_run_id: UUID) -> TaskRuns:
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
     from prefect.client.schemas.sorting import TaskRunSort
 
-    assert isinstance(client, SyncPrefectClient)  # noqa: S101 - imported here, not above
     states: Counter[str] = Counter()
     retries = 0
     of_run = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -63,7 +62,7 @@ def _of_other_process(flow_run_id: UUID, task: TaskRunContext | None) -> RunMetr
 
 def _export() -> None:
     global _alone  # noqa: PLW0603 - once a process
-    if _alone or scopes.RUN_VARIABLE in os.environ:
+    if _alone or scopes.BORN_IN:
         return
     from prefect_etl.config.settings import load_settings
     from prefect_etl.orchestration.metrics.exporters import start_exporters

@@ -6,18 +6,22 @@ import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
+from weakref import WeakSet
 
 from prefect_etl.utils.metrics.bridge import Bridge
 from prefect_etl.utils.metrics.journal import Journal, JournalWriter
 from prefect_etl.utils.metrics.runs import RunMetrics
 
 RUN_VARIABLE = "_PREFECT_ETL_METRICS_RUN"  # no setting of the user's
+# Of the process that started this one, if that had a run open.
+BORN_IN = os.environ.get(RUN_VARIABLE, "")
 
 scope: ContextVar[RunMetrics | None] = ContextVar("prefect_etl_metrics", default=None)
 _open: dict[object, RunMetrics] = {}
 _finders: list[Callable[[], RunMetrics | None]] = []
 _bridge: Bridge | None = None
-_inherited: dict[str, RunMetrics] = {}
+_inherited: RunMetrics | None = None
+_of_others: WeakSet[RunMetrics] = WeakSet()
 _users_own = False
 _outside = RunMetrics()
 
@@ -37,23 +41,24 @@ def current() -> RunMetrics:
             return found
     if len(_open) == 1:
         return next(iter(_open.values()))
-    return (inherited() if RUN_VARIABLE in os.environ and not _open else None) or _outside
+    return (inherited() if BORN_IN and not _open else None) or _outside
 
 
 def inherited() -> RunMetrics | None:
     """The run of the process that started this one, while it lasts."""
-    place = os.environ.get(RUN_VARIABLE, "")
-    if not place or not Path(place).is_dir():
+    global _inherited  # noqa: PLW0603 - made on first use
+    if not BORN_IN or not Path(BORN_IN).is_dir():
         return None
-    if place not in _inherited:
-        folder = Path(place)
-        _inherited[place] = for_other_process(folder)
-    return _inherited[place]
+    if _inherited is None:
+        _inherited = for_other_process(Path(BORN_IN))
+    return _inherited
 
 
 def for_other_process(folder: Path) -> RunMetrics:
     """The run whose folder this is, in a process that is not its own."""
-    return RunMetrics(folder.name, folder=folder, journal=Journal(JournalWriter(folder).write))
+    run = RunMetrics(folder.name, folder=folder, journal=Journal(JournalWriter(folder).write))
+    _of_others.add(run)
+    return run
 
 
 def find_by(finder: Callable[[], RunMetrics | None]) -> None:
@@ -114,7 +119,7 @@ def _tell_children() -> None:
 def _forked() -> None:
     global _bridge  # noqa: PLW0603 - as above
     _bridge = None
-    for run in {_outside, *_open.values()}:
+    for run in {_outside, *_open.values(), *_of_others}:
         run.become_foreign()
 
 
