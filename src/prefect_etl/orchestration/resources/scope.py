@@ -12,8 +12,8 @@ from prefect_etl.utils.resources import ResourceManager
 from prefect_etl.utils.resources.interrupts import waited
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
-# For a setup that nobody waits for any more, and that cannot be stopped.
-_OPENING_SECONDS = 20.0
+# For a setup that cannot be stopped, and for a cleanup that another thread does.
+_PASSING_SECONDS = 20.0
 
 
 class RunScope:
@@ -40,9 +40,9 @@ class RunScope:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is open."""
+        """Whether nothing is open, and nothing is being closed."""
         with self._watch.changed:
-            return not (self._watch.opening or self._watch.open)
+            return not (self._watch.opening or self._watch.open or self._closing)
 
     def pool(
         self, key: str, name: str, make: Callable[[], ResourceManager[Any]], limit: int | None
@@ -74,7 +74,8 @@ class RunScope:
             with self._watch.changed:
                 if self.is_empty:
                     return
-                seconds = _OPENING_SECONDS if self._watch.opening else grace
+                passing = self._watch.opening or self._closing
+                seconds = _PASSING_SECONDS if passing else grace
                 left = began + seconds - time.monotonic()
                 if left <= 0 or not self._watch.changed.wait(left):
                     break
