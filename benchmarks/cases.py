@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import Medians, Program, in_turn, run
+from benchmarks.partition_cases import partitions
 from benchmarks.place import Place, Server
 from benchmarks.result import Result, Target
 
@@ -216,6 +217,7 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "load": load,
     "raw": raw_zone,
     "small": small_files,
+    "partitions": partitions,
 }
 """What runs unless a case is named; ``large`` only on demand."""
 

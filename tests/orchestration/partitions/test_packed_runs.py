@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import TaskRun
 from prefect.context import FlowRunContext, TaskRunContext
 
 from prefect_etl.errors import PartitionsFailedError
+from prefect_etl.orchestration.caching.frame_inputs import FrameInputs
 from prefect_etl.orchestration.decorators import flow, task
 from prefect_etl.orchestration.partitions import PartitionResults, map_partitions
 
@@ -188,3 +189,22 @@ def test_nothing_is_hashed_where_nothing_is_cached():
         return 1
 
     assert map_partitions(work, [NeverHashed()]).values() == [1]
+
+
+def test_frames_in_the_cache_come_back_as_they_were(tmp_path):
+    calls: Counter[int] = Counter()
+
+    @task(cache_policy=FrameInputs().configure(key_storage=tmp_path / "keys"))
+    def twice(part: pl.DataFrame, by: int) -> pl.DataFrame:
+        calls[len(part)] += 1
+        return part * by
+
+    frame = pl.DataFrame({"n": range(4000, 4010)})
+    found = [
+        map_partitions(twice, frame, partition_size=4, arguments={"by": by}).values()
+        for by in (2, 2, 3)
+    ]
+    assert pl.concat(found[0]).equals(frame * 2)
+    assert pl.concat(found[1]).equals(frame * 2)
+    assert pl.concat(found[2]).equals(frame * 3)
+    assert calls == {4: 4, 2: 2}

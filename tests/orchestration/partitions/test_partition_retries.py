@@ -7,9 +7,11 @@ from collections import Counter
 import prefect
 import pytest
 
+from prefect_etl.core.retry import RetryPolicy
 from prefect_etl.errors import DataError, Fatal, PartitionsFailedError
 from prefect_etl.orchestration.decorators import task
 from prefect_etl.orchestration.partitions import map_partitions
+from prefect_etl.testing.retries import instant_retries
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -225,3 +227,48 @@ def test_a_timeout_error_of_a_partition_is_its_own():
 
     with pytest.raises(PartitionsFailedError, match="1 of 3 partitions failed"):
         map_partitions(work, range(3))
+
+
+@pytest.mark.parametrize("isasync", [False, True], ids=["sync", "async"])
+def test_a_retry_policy_is_each_partitions(isasync):
+    flaky = Flaky(2)
+    policy = RetryPolicy(max_attempts=3, initial=0.01, give_up_on=KeyError)
+
+    def work(number: int) -> int:
+        if number == 1:
+            raise KeyError(number)
+        return flaky(number)
+
+    @task(retry=policy)
+    def plain(number: int) -> int:
+        return work(number)
+
+    @task(retry=policy)
+    async def coroutine(number: int) -> int:
+        return work(number)
+
+    results = map_partitions(coroutine if isasync else plain, range(4), min_success_ratio=0.5)
+    assert [result.attempts for result in results] == [3, 1, 3, 3]
+
+
+def test_a_policys_deadline_begins_with_each_partition():
+    flaky = Flaky(1)
+
+    @task(retry=RetryPolicy(max_attempts=2, initial=0, deadline=1))
+    def work(number: int) -> int:
+        time.sleep(0.3)
+        return flaky(number)
+
+    results = map_partitions(work, range(5), max_concurrency=1)
+    assert [result.attempts for result in results] == [2] * 5
+
+
+def test_tests_need_not_wait():
+    flaky = Flaky(2)
+
+    @task(retries=2, retry_delay_seconds=[600, 600])
+    def work(number: int) -> int:
+        return flaky(number)
+
+    with instant_retries():
+        assert map_partitions(work, [1, 2]).values() == [1, 2]

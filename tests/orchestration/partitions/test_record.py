@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from prefect_etl.errors import BusyError, PartitionsFailedError, StorageError
 from prefect_etl.orchestration.decorators import flow, task
 from prefect_etl.orchestration.partitions import map_partitions
-from prefect_etl.orchestration.partitions.record import Record
+from prefect_etl.orchestration.partitions.record import Record, remove_old_records
 from prefect_etl.orchestration.partitions.results import PartitionResult
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -350,3 +351,27 @@ def test_retries_of_a_flow_run_use_nothing_where_that_is_said(work, mapped):
 
     asyncio.run(whole([1]))
     assert work.calls == {1: 2}
+
+
+def test_a_record_that_nobody_asked_for_keeps_few_frames(tmp_path):
+    record = Record(tmp_path, "x", limit=10_000)
+    record.add("0", entry(0, b"x" * 4_000))
+    record.add("1", entry(1, b"x" * 8_000))
+    record.add("2", entry(2, "JSON is small"))
+    record.close()
+    again = Record(tmp_path, "x")
+    assert [again.find(str(n), n, None) is not None for n in range(3)] == [True, False, True]
+    again.close()
+
+
+def test_records_that_nobody_touched_for_a_month_are_removed(tmp_path):
+    for name, days in (("old", 31), ("new", 29)):
+        Record(tmp_path / name, "x").close()
+        Record(tmp_path / "named", name).close()
+        then = time.time() - days * 86_400
+        os.utime(tmp_path / name, (then, then))
+        os.utime(tmp_path / "named" / f"{name}.jsonl", (then, then))
+    remove_old_records(tmp_path)
+    Record(tmp_path / "named", "now").close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["named", "new"]
+    assert sorted(path.stem for path in (tmp_path / "named").glob("*.jsonl")) == ["new", "now"]

@@ -15,7 +15,7 @@ from typing import Any
 from prefect import State, Task
 from prefect.utilities.math import clamped_poisson_interval
 
-from prefect_etl.errors import DataError, Fatal
+from prefect_etl.core.retry import is_hopeless
 from prefect_etl.orchestration.partitions.results import PartitionResult
 from prefect_etl.orchestration.partitions.source import Unread
 
@@ -53,7 +53,7 @@ class Retries:
             attempt: Its number, from 1.
             seconds: Since the partition's first one began.
         """
-        if isinstance(error, Fatal | DataError):
+        if is_hopeless(error):
             return False
         condition = self.task.retry_condition_fn
         if condition is None:

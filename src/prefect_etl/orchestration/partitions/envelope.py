@@ -22,6 +22,7 @@ class PackPolicy(CachePolicy):
     """
 
     task: Any = None
+    own: CachePolicy | None = None
 
     def compute_key(
         self,
@@ -32,11 +33,13 @@ class PackPolicy(CachePolicy):
     ) -> str | None:
         """One key of the keys of all partitions; None if one has none."""
         pack: Pack = inputs["pack"]
+        if self.own is None:
+            return None
         context = task_ctx.model_copy(update={"task": self.task})
         digest = hashlib.sha256()
         for _, _, value in pack.items:
             own = get_call_parameters(self.task.fn, (value,), dict(inputs["arguments"]))
-            key = self.task.cache_policy.compute_key(context, own, flow_parameters, **kwargs)
+            key = self.own.compute_key(context, own, flow_parameters, **kwargs)
             if key is None:
                 return None
             digest.update(f"{len(key)}:{key}".encode())
@@ -63,6 +66,8 @@ def envelope(task: Task[..., Any]) -> Task[..., Any]:
         refresh_cache=task.refresh_cache,
         persist_result=policy is not None,
         result_storage=task.result_storage if policy else None,
+        result_serializer=_serializer(task) if policy else None,
+        cache_result_in_memory=task.cache_result_in_memory,
         on_completion=task.on_completion_hooks,
         on_failure=task.on_failure_hooks,
         on_running=task.on_running_hooks,
@@ -72,16 +77,28 @@ def envelope(task: Task[..., Any]) -> Task[..., Any]:
     return made
 
 
-def _policy(task: Task[..., Any]) -> PackPolicy | None:
+def _policy(task: Task[..., Any]) -> CachePolicy | None:
     policy = task.cache_policy
-    if not task.persist_result or not isinstance(policy, CachePolicy) or policy == NO_CACHE:
+    if not task.persist_result:
         return None
-    return PackPolicy(
+    from prefect_etl.orchestration.caching.policy import Kept
+
+    if not isinstance(policy, CachePolicy) or policy == NO_CACHE:
+        return None
+    made = PackPolicy(
         task=task,
+        own=policy.within if isinstance(policy, Kept) else policy,
         key_storage=policy.key_storage,
         isolation_level=policy.isolation_level,
         lock_manager=policy.lock_manager,
     )
+    return Kept.around(made) if isinstance(policy, Kept) else made
+
+
+def _serializer(task: Task[..., Any]) -> Any:
+    """The user's, if it takes any value: what is written is a list of results, not one of them."""
+    chosen = task.result_serializer
+    return chosen if "pickle" in str(getattr(chosen, "type", chosen)) else None
 
 
 def run_name(parameters: dict[str, Any]) -> str:

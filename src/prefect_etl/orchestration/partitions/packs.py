@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prefect import Task
@@ -108,16 +109,17 @@ class Pack:
             yield (self.keys[place] if self.keys else None), item
 
 
+@dataclass(frozen=True)
 class Outcome:
     """What a packed run found: a result for each partition that it came to, by its place.
 
-    Args:
-        results: In no order.
+    Attributes:
+        results: In the order of the partitions.
         noted: Whether the call of ``map_partitions`` has taken note of them.
     """
 
-    def __init__(self, results: list[PartitionResult[Any]], *, noted: bool) -> None:
-        self.results, self.noted = results, noted
+    results: list[PartitionResult[Any]]
+    noted: bool
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _outcome, (Compact([_portable(result) for result in self.results]),)

@@ -14,15 +14,17 @@ from prefect import Task
 from prefect.context import FlowRunContext
 
 from prefect_etl.config.settings import load_settings
+from prefect_etl.core.partition import MIB
 from prefect_etl.errors import BusyError, ConfigError, DataError, StorageError
 from prefect_etl.orchestration.partitions.options import Options
-from prefect_etl.orchestration.partitions.record import Record
+from prefect_etl.orchestration.partitions.record import Record, remove_old_records
 from prefect_etl.orchestration.partitions.source import Source
 from prefect_etl.orchestration.partitions.sources import Stream
 
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
 _ATTEMPTS_REMEMBERED = 100
+_UNASKED_BYTES = 64 * MIB
 _lock = threading.Lock()
 # How often a flow run's attempt made the same call: the second is not the first one's retry.
 _calls: dict[tuple[str, int], Counter[str]] = {}
@@ -32,7 +34,7 @@ def record_for(task: Task[..., Any], source: Source | Stream, options: Options) 
     """The record of this call; None if nothing is to be kept.
 
     Without a name there is one if Prefect may run the same flow run again: if the flow has retries
-    or belongs to a deployment.
+    or belongs to a deployment. As nobody asked for it, it keeps no more than 64 MiB of frames.
 
     Raises:
         ConfigError: The name is none, or arguments or elements have no exact form.
@@ -50,7 +52,9 @@ def record_for(task: Task[..., Any], source: Source | Stream, options: Options) 
     try:
         identity = _identity(task, source, options)
         turn = _turn(str(run.id), run.run_count, identity)
-        return Record(_home() / "runs" / str(run.id), f"{identity}-{turn}")
+        runs = _home() / "runs"
+        remove_old_records(runs)
+        return Record(runs / str(run.id), f"{identity}-{turn}", _UNASKED_BYTES)
     except (ConfigError, DataError, BusyError, StorageError) as error:
         # Nobody asked for it: a retry of the flow then runs all partitions again.
         logger.debug("partitions of %s are not recorded: %s", task.name, error)

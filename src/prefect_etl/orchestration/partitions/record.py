@@ -18,6 +18,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -41,13 +42,15 @@ class Record:
     Args:
         folder: Of the record.
         identity: What task, arguments, data and cut are.
+        limit: Keep no more than so many bytes of values that are not JSON; all of them if None.
 
     Raises:
         BusyError: Another call has it open.
         StorageError: The folder cannot be written.
     """
 
-    def __init__(self, folder: Path, identity: str) -> None:
+    def __init__(self, folder: Path, identity: str, limit: int | None = None) -> None:
+        self._limit = limit
         self._lock = threading.Lock()
         self._synced = time.monotonic()
         self._refused: set[str] = set()
@@ -96,7 +99,7 @@ class Record:
         tree, sections = encoded
         entry = {"key": key, "attempts": result.attempts, "seconds": round(result.duration, 6)}
         with self._lock, storage_errors("the record of the partitions"):
-            if self._closed:
+            if self._closed or self._is_full(sections):
                 return
             if sections:
                 entry["at"] = [self._values.tell(), len(sections)]
@@ -126,6 +129,11 @@ class Record:
                 "run again in the next call",
                 ", ".join(sorted(self._refused)),
             )
+
+    def _is_full(self, sections: bytes) -> bool:
+        if self._limit is None or not sections:
+            return False
+        return self._values.tell() + len(sections) > self._limit
 
     def _sync(self) -> None:
         # Values first: a line that is there has its value.
@@ -212,6 +220,14 @@ def _whole_lines(file: BinaryIO) -> Iterator[tuple[bytes, Any]]:
         if not line.endswith(b"\n") or not isinstance(entry, dict):
             return
         yield line, entry
+
+
+def remove_old_records(folder: Path) -> None:
+    """Remove the records in a folder that no call has touched for a month."""
+    limit = time.time() - _KEPT_SECONDS
+    for record in folder.iterdir() if folder.is_dir() else ():
+        if record.stat().st_mtime <= limit:
+            shutil.rmtree(record, ignore_errors=True)
 
 
 def _remove_old(folder: Path, keep: str) -> None:
