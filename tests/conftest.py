@@ -23,7 +23,7 @@ WORLD = Path(tempfile.mkdtemp(prefix="prefect-etl-tests-"))
 
 def _isolate() -> None:
     for name in [*os.environ]:
-        if name.startswith("PREFECT_"):
+        if name.startswith("PREFECT_") and name != "PREFECT_ETL_SOAK":
             del os.environ[name]
     os.environ["PREFECT_ETL_HOME"] = str(WORLD / "etl")
     os.environ["PREFECT_HOME"] = str(WORLD / "prefect")
