@@ -219,6 +219,19 @@ def test_rows_that_are_no_frame_are_left_alone(rows: object, project: Path) -> N
     assert (record.rows, record.quarantine) == (0, None)
 
 
+def test_a_flows_name_leads_nowhere_else(project: Path, prefect_server: object) -> None:
+    @flow(name="..")
+    async def failing() -> ValidationRecord:
+        rows = pl.DataFrame({"n": [1]})
+        return await handle_validation_error(DataValidationError("wrong", rows=rows))
+
+    record = asyncio.run(run(failing))
+    assert record.quarantine is not None
+    folder = project / ".prefect_etl" / ".flows" / "quarantine"
+    assert Path(record.quarantine).resolve().parent.parent == folder.resolve()
+    assert flow_quarantine(project / ".prefect_etl").entries("..")
+
+
 def test_rows_of_any_kind_are_kept_as_well_as_can_be(project: Path) -> None:
     class Odd:
         def __str__(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import MissingContextError, PrefectException
@@ -202,7 +203,8 @@ def _emit(record: ValidationRecord) -> None:
     emit_event(
         event=EVENT,
         resource={
-            "prefect.resource.id": f"prefect-etl.validation.{record.id}",
+            # One for a flow, so that an automation can count its events.
+            "prefect.resource.id": f"prefect-etl.validation.{quote(record.where, safe='')}",
             "prefect.resource.name": record.where,
         },
         payload=asdict(record),
