@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.check_cases import checking
 from benchmarks.measure import Medians, Program, in_turn, run
 from benchmarks.partition_cases import partitions
 from benchmarks.place import Place, Server
@@ -218,6 +219,7 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "raw": raw_zone,
     "small": small_files,
     "partitions": partitions,
+    "check": checking,
 }
 """What runs unless a case is named; ``large`` only on demand."""
 
