@@ -25,10 +25,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prefect_etl.orchestration.caching.container import (
-    DamagedError,
-    parse_footer,
-)
+from prefect_etl.orchestration.caching.container import DamagedError, MemoryContent
 from prefect_etl.orchestration.caching.exact import NoExactFormError
 from prefect_etl.orchestration.caching.result_file import read_value, write_value
 from prefect_etl.orchestration.caching.serializer import ExactSerializer
@@ -396,9 +393,8 @@ def test_no_damage_goes_unseen(data: st.DataObject) -> None:
     else:
         place = data.draw(st.integers(0, len(content) - 1))
         content[place] ^= data.draw(st.integers(1, 255))
-    view = memoryview(bytes(content))
     try:
-        back = read_value(view, parse_footer(view))
+        back = read_value(MemoryContent(bytes(content)))
     except DamagedError:
         return
     assert back["frame"].equals(POLARS)  # a byte between two sections
@@ -418,9 +414,8 @@ def test_nothing_is_unpickled_unless_the_reader_says_so() -> None:
 
     file = io.BytesIO()
     write_value(file, Evil(), {}, PickleSerializer())
-    view = memoryview(file.getvalue())
     with pytest.raises(LookupError):
-        read_value(view, parse_footer(view))
+        read_value(MemoryContent(file.getvalue()))
     assert RAN == []
 
 
@@ -429,10 +424,10 @@ def test_a_file_imports_no_module() -> None:
 
     file = io.BytesIO()
     write_value(file, Pair(1, 2), {})
-    footer = parse_footer(memoryview(file.getvalue()))
-    tree = footer.tree | {"class": "antigravity:geohash"}
+    content = MemoryContent(file.getvalue())
+    tree = content.footer.tree | {"class": "antigravity:geohash"}
     from prefect_etl.orchestration.caching.exact import Decoder
 
     with pytest.raises(LookupError, match="not imported here"):
-        Decoder([]).decode(tree)
+        Decoder(content).decode(tree)
     assert "antigravity" not in sys.modules

@@ -12,9 +12,10 @@ flipped bit, is told from a whole one. It is last because sections are written a
 from __future__ import annotations
 
 import json
+import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from prefect_etl.errors import StorageError
@@ -135,76 +136,120 @@ class SectionFile:
         return str(self._hash.hexdigest())
 
 
-def read_footer(path: Path) -> Footer:
-    """The footer of a file, without reading its sections.
+class Content(ABC):
+    """The file of a result that is being read, a section at a time.
 
-    Raises:
-        DamagedError: It is not whole, as far as its ends show.
-        OSError: It cannot be read.
+    Args:
+        size: Its bytes.
     """
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        if size < _TAIL + len(MAGIC):
-            raise DamagedError("the file is too short")
-        file.seek(size - _TAIL)
-        tail = file.read(_TAIL)
-        length = int.from_bytes(tail[:8], "big")
-        if length > size - _TAIL:
-            raise DamagedError("the end of the file is damaged")
-        file.seek(size - _TAIL - length)
-        return _footer(file.read(length), tail)
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._footer: Footer | None = None
+
+    @property
+    def footer(self) -> Footer:
+        """What its end says.
+
+        Raises:
+            DamagedError: It is not whole, as far as its ends show.
+            OSError: It cannot be read.
+        """
+        if self._footer is None:
+            end = self._size - _TAIL
+            if end < len(MAGIC) or self.read(0, len(MAGIC)) != MAGIC:
+                raise DamagedError("it is no whole file of a result")
+            tail = bytes(self.read(end, _TAIL))
+            length = int.from_bytes(tail[:8], "big")
+            if length > end:
+                raise DamagedError("the end of the file is damaged")
+            self._footer = _footer(bytes(self.read(end - length, length)), tail)
+        return self._footer
+
+    def __getitem__(self, number: int) -> memoryview:
+        """A section, checked.
+
+        Raises:
+            DamagedError: It is not as it was written.
+        """
+        offset, length, digest = self.footer.sections[number]
+        return _checked(self.read(offset, length), length, digest)
+
+    def as_bytes(self, number: int) -> bytes:
+        """A section, checked, for those who take nothing else than bytes."""
+        offset, length, digest = self.footer.sections[number]
+        section = self.read_bytes(offset, length)
+        _checked(memoryview(section), length, digest)
+        return section
+
+    @abstractmethod
+    def read(self, offset: int, length: int) -> memoryview:
+        """Some bytes; fewer where the file ends."""
+
+    def read_bytes(self, offset: int, length: int) -> bytes:
+        """The same as an object of its own."""
+        return bytes(self.read(offset, length))
 
 
-def read_content(path: Path) -> memoryview:
-    """All bytes of a file.
+class MemoryContent(Content):
+    """A file that was read whole.
 
-    They are read, not mapped: a mapped file that somebody cuts short kills the process.
-
-    Raises:
-        OSError: It cannot be read.
+    Args:
+        content: Its bytes.
     """
-    with path.open("rb", buffering=0) as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        if size < _LARGE:
-            return memoryview(file.read())
-        # NumPy asks for huge pages: five times as fast as `read`, which faults in every page.
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(len(content))
+        self._content = memoryview(content)
+
+    def read(self, offset: int, length: int) -> memoryview:
+        """Some bytes, not copied."""
+        return self._content[offset : offset + length]
+
+
+class FileContent(Content):
+    """A file of this machine.
+
+    It is read, not mapped: a mapped file that somebody cuts short kills the process.
+
+    Args:
+        file: Open for reading, without a buffer.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(os.fstat(file.fileno()).st_size)
+        self._file = file
+
+    def read(self, offset: int, length: int) -> memoryview:
+        """Some bytes."""
+        if length < _LARGE:
+            return memoryview(self.read_bytes(offset, length))
+        # NumPy asks for huge pages: five times as fast as bytes, which fault in every page.
         import numpy as np
 
-        content = np.empty(size, dtype=np.uint8)
-        view, filled = content.data, 0
-        while count := file.readinto(view[filled:]):
+        content = np.empty(length, dtype=np.uint8)
+        filled = 0
+        while count := os.preadv(self._file.fileno(), [content.data[filled:]], offset + filled):
             filled += count
-        return view[:filled]
+        return content.data[:filled]
+
+    def read_bytes(self, offset: int, length: int) -> bytes:
+        """Some bytes, as Python has them."""
+        content = os.pread(self._file.fileno(), length, offset)
+        while 0 < len(content) < length:  # Linux reads at most 2 GiB at once
+            more = os.pread(self._file.fileno(), length - len(content), offset + len(content))
+            if not more:
+                break
+            content += more
+        return content
 
 
-def parse_footer(content: memoryview) -> Footer:
-    """The footer of a file that was read whole; see `read_footer`."""
-    if len(content) < _TAIL + len(MAGIC) or content[: len(MAGIC)] != MAGIC:
-        raise DamagedError("it is no file of a result")
-    tail = bytes(content[-_TAIL:])
-    end = len(content) - _TAIL
-    length = int.from_bytes(tail[:8], "big")
-    if length > end:
-        raise DamagedError("the end of the file is damaged")
-    return _footer(bytes(content[end - length : end]), tail)
-
-
-def parse_sections(content: memoryview, footer: Footer) -> list[memoryview]:
-    """The sections of a file that was read whole, each checked.
-
-    Raises:
-        DamagedError: A section is not as it was written.
-    """
+def _checked(section: memoryview, length: int, digest: str) -> memoryview:
     from xxhash import xxh3_128_hexdigest
 
-    sections = []
-    for offset, length, digest in footer.sections:
-        section = content[offset : offset + length]
-        if len(section) != length or xxh3_128_hexdigest(section) != digest:
-            raise DamagedError("a part of the file is damaged")
-        sections.append(section)
-    return sections
+    if len(section) != length or xxh3_128_hexdigest(section) != digest:
+        raise DamagedError("a part of the file is damaged")
+    return section
 
 
 def _footer(text: bytes, tail: bytes) -> Footer:

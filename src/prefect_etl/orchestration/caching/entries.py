@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 from prefect_etl.errors import StorageError
-from prefect_etl.orchestration.caching.container import read_footer
+from prefect_etl.orchestration.caching.container import FileContent
 from prefect_etl.orchestration.caching.result_file import expires_at, has_expired
 
 # Below the result storage: beside Prefect's own files, never among them.
@@ -128,7 +128,8 @@ def _entries(folder: Path) -> Iterator[Entry]:
 def _entry(path: Path) -> Entry:
     size = path.stat().st_size
     try:
-        about: Any = read_footer(path).about
+        with path.open("rb", buffering=0) as file:
+            about: Any = FileContent(file).footer.about
         return Entry(
             path=path,
             bytes=size,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from prefect_etl.errors import DataError
-from prefect_etl.orchestration.caching.container import Sections
+from prefect_etl.orchestration.caching.container import Content, Sections
 
 # JSON readers of other languages, and Python's limit on digits, end somewhere above this.
 _PLAIN_INTEGER = 2**63
@@ -127,10 +127,10 @@ class Decoder:
     """Reads one value from the file of a result.
 
     Args:
-        sections: Of the file, checked.
+        sections: Of the file.
     """
 
-    def __init__(self, sections: Sequence[memoryview]) -> None:
+    def __init__(self, sections: Content) -> None:
         self.sections = sections
 
     def decode(self, tree: Tree) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -12,7 +13,7 @@ from prefect.filesystems import LocalFileSystem, WritableFileSystem
 from prefect.settings.context import get_current_settings
 
 from prefect_etl.errors import StorageError
-from prefect_etl.orchestration.caching.container import read_content
+from prefect_etl.orchestration.caching.container import Content, FileContent, MemoryContent
 from prefect_etl.orchestration.caching.entries import FOLDER, LOCKS, Draft, file_name
 
 Write = Callable[[BinaryIO], None]
@@ -36,8 +37,8 @@ class Place(Protocol):
     name: str
     lock: Path
 
-    def read(self) -> memoryview | None:
-        """The file; None if there is none."""
+    def open(self) -> AbstractContextManager[Content | None]:
+        """The file, to be read; None if there is none."""
         ...
 
     def write(self, write: Write, *, last: bool) -> Written:
@@ -72,11 +73,15 @@ class _LocalPlace:
         self.name = f"{FOLDER}/{path.name}" if saved else str(path)
         self.lock = path.parent / LOCKS / f"{path.stem}.lock"
 
-    def read(self) -> memoryview | None:
-        try:
-            return read_content(self._path)
-        except FileNotFoundError:
-            return None
+    @contextmanager
+    def open(self) -> Iterator[Content | None]:
+        with ExitStack() as opened:
+            try:
+                file = opened.enter_context(self._path.open("rb", buffering=0))
+            except FileNotFoundError:
+                yield None
+            else:
+                yield FileContent(file)
 
     def write(self, write: Write, *, last: bool) -> Written:  # noqa: ARG002 - a rename is safe
         draft: Draft | None = None
@@ -102,12 +107,13 @@ class _RemotePlace:
         home = get_current_settings().home
         self.lock = home / f"{FOLDER}-{LOCKS}" / f"{Path(name).stem}.lock"
 
-    def read(self) -> memoryview | None:
+    @contextmanager
+    def open(self) -> Iterator[Content | None]:
         try:
             content = finished(self._storage.read_path(self.name))
         except Exception:  # noqa: BLE001 - every block has its own error for "not there"
-            return None
-        return None if content is None else memoryview(content)
+            content = None
+        yield None if content is None else MemoryContent(content)
 
     def write(self, write: Write, *, last: bool) -> Written:
         file = io.BytesIO()

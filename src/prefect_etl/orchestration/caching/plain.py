@@ -133,7 +133,7 @@ DECODERS: dict[str, Decode] = {
     "frozenset": lambda d, t: frozenset(d.decode(t["v"])),
     "dict": lambda d, t: {key: d.decode(tree) for key, tree in t["v"].items()},
     "pairs": lambda d, t: {d.decode(key): d.decode(tree) for key, tree in t["v"]},
-    "bytes": lambda d, t: bytes(d.sections[t["v"]]),
+    "bytes": lambda d, t: d.sections.as_bytes(t["v"]),
     "bytearray": lambda d, t: bytearray(d.sections[t["v"]]),
     "complex": lambda _, t: complex(t["v"]),
     "range": lambda d, t: range(*d.decode(t["v"])),

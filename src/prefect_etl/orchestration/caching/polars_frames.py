@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from typing import IO, Any, cast
 
@@ -48,7 +47,7 @@ def _series(encoder: Encoder, value: pl.Series) -> Tree:
 
 
 def _read_frame(decoder: Decoder, tree: Mapping[str, Any]) -> pl.DataFrame:
-    frame = pl.read_ipc(io.BytesIO(decoder.sections[tree["v"]]))
+    frame = pl.read_ipc(decoder.sections.as_bytes(tree["v"]))
     if [*frame.shape] != tree["shape"]:
         raise LookupError("a frame without columns that has rows")
     return frame

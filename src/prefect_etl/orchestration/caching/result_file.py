@@ -6,11 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Protocol
 
-from prefect_etl.orchestration.caching.container import (
-    Footer,
-    Sections,
-    parse_sections,
-)
+from prefect_etl.orchestration.caching.container import Content, Sections
 from prefect_etl.orchestration.caching.exact import Decoder, Encoder, NoExactFormError
 
 _OTHER = "other"  # the tag of what somebody else's serializer wrote
@@ -62,12 +58,11 @@ def write_value(
     sections.finish({**about, "kind": _kind(value)}, tree)
 
 
-def read_value(content: memoryview, footer: Footer, other: Bytewise | None = None) -> Any:
+def read_value(content: Content, other: Bytewise | None = None) -> Any:
     """The value of a file.
 
     Args:
-        content: The file, whole.
-        footer: Of it.
+        content: The file.
         other: The serializer that the user chose instead. Without it, what one wrote is not read:
             to unpickle is the choice of the task that reads, never of the file.
 
@@ -75,14 +70,13 @@ def read_value(content: memoryview, footer: Footer, other: Bytewise | None = Non
         DamagedError: The file is not whole.
         LookupError: It was written in another way than it is to be read, or a class is gone.
     """
-    sections = parse_sections(content, footer)
-    tree = footer.tree
+    tree = content.footer.tree
     written = tree["type"] if isinstance(tree, dict) and tree.get("t") == _OTHER else None
     if written != (other.type if other else None):
         raise LookupError(f"it was written by the serializer {written or 'exact'!r}")
     if other is not None:
-        return other.loads(bytes(sections[tree["v"]]))
-    return Decoder(sections).decode(tree)
+        return other.loads(content.as_bytes(tree["v"]))
+    return Decoder(content).decode(tree)
 
 
 def expires_at(about: Mapping[str, Any]) -> datetime | None:

@@ -8,7 +8,7 @@ from typing import Any
 from prefect.serializers import Serializer
 from pydantic import Field, field_validator
 
-from prefect_etl.orchestration.caching.container import parse_footer
+from prefect_etl.orchestration.caching.container import MemoryContent
 from prefect_etl.orchestration.caching.result_file import read_value, write_value
 
 
@@ -49,5 +49,4 @@ class ExactSerializer(Serializer):
             DamagedError: The file is not whole.
             LookupError: A class of it is not there any more.
         """
-        content = memoryview(blob)
-        return read_value(content, parse_footer(content), self.other)
+        return read_value(MemoryContent(blob), self.other)

@@ -29,7 +29,6 @@ from prefect.serializers import Serializer
 from prefect.transactions import get_transaction
 from pydantic import PrivateAttr
 
-from prefect_etl.orchestration.caching.container import parse_footer
 from prefect_etl.orchestration.caching.flight import Flight, NoLocks
 from prefect_etl.orchestration.caching.places import Place, Written, finished, place_of
 from prefect_etl.orchestration.caching.result_file import (
@@ -148,13 +147,13 @@ class CallStore(ResultStore):
     def _look(self) -> None:
         call = self._call
         try:
-            content = call.place.read()
-            if content is None:
-                return
-            footer = parse_footer(content)
-            if footer.about["key"] != call.key or has_expired(footer.about):
-                return
-            value = read_value(content, footer, call.other)
+            with call.place.open() as content:
+                if content is None:
+                    return
+                about = content.footer.about
+                if about["key"] != call.key or has_expired(about):
+                    return
+                value = read_value(content, call.other)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, computing is right
             run_logger().warning(
                 "The kept result of task %r is not used, the task runs again: %s: %s",
@@ -163,7 +162,7 @@ class CallStore(ResultStore):
                 error,
             )
             return
-        call.found = self._record(value, expires_at(footer.about))
+        call.found = self._record(value, expires_at(about))
         call.found.mark_persisted()
 
     def read(self, key: str, holder: str | None = None) -> ResultRecord[Any]:
