@@ -59,6 +59,11 @@ async def tracked() -> dict[str, float]:
     return calls("in a run")
 
 
+@flow(track_metrics=True)
+async def exported() -> dict[str, float]:
+    return calls("Prometheus and a dead OTLP")
+
+
 @flow
 async def untracked_calls() -> dict[str, float]:
     return calls("in a plain run")
@@ -101,7 +106,7 @@ def main() -> None:
         collector.listen()
         endpoint = f"http://127.0.0.1:{collector.getsockname()[1]}"
         start_again(Settings(metrics_port=0, otlp_endpoint=endpoint))
-        found |= calls("Prometheus and a dead OTLP")
+        found |= asyncio.run(exported())
         print(json.dumps(found))
 
 

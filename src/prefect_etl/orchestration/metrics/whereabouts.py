@@ -14,25 +14,36 @@ if TYPE_CHECKING:
 
 _elsewhere: dict[UUID, RunMetrics] = {}
 _alone = False
+_contexts: tuple[type[TaskRunContext], type[FlowRunContext]] | None = None
+_last: tuple[UUID | None, RunMetrics | None] = None, None
 
 
 def find() -> RunMetrics | None:
     """The run that Prefect's context says; None outside of flow runs."""
-    # Where Prefect was never imported there is no run of it, and no reason to wait for the import.
-    if "prefect.context" not in sys.modules:
-        _export()
-        return None
-    from prefect.context import FlowRunContext, TaskRunContext
+    global _contexts, _last  # noqa: PLW0603 - each call asks: what costs is remembered
+    if _contexts is None:
+        # Where Prefect was never imported there is no run of it, and no reason to wait for it.
+        if "prefect.context" not in sys.modules:
+            _export()
+            return None
+        from prefect.context import FlowRunContext, TaskRunContext
 
-    task, flow = TaskRunContext.get(), FlowRunContext.get()
+        _contexts = TaskRunContext, FlowRunContext
+    task, flow = _contexts[0].get(), _contexts[1].get()
     flow_run_id = task.task_run.flow_run_id if task is not None else None
     if flow_run_id is None and flow is not None and flow.flow_run is not None:
         flow_run_id = flow.flow_run.id
     if flow_run_id is None:
         _export()
         return None
+    last_id, last = _last
+    if (
+        flow_run_id is last_id and last is not None and not last.closed
+    ):  # the hash of a UUID is slow
+        return last
     run = scopes.opened(flow_run_id)
     if run is not None:
+        _last = flow_run_id, run
         return run
     if flow is not None and flow.flow_run is not None and not flow.detached:
         return _of_plain_flow(flow)
