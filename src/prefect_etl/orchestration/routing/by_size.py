@@ -62,7 +62,7 @@ def route_by_size(
     Example:
         >>> route_by_size([[1], [1, 2, 3]], small=len, large=sum, threshold_rows=2)
         [1, 6]
-        >>> route_by_size({"a": [4], "b": []}, small=sum)
+        >>> route_by_size({"a": [4], "b": []}, small=sum, large=len)
         {'a': 4, 'b': 0}
     """
     if (large is None) == (deployment is None):
