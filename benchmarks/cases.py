@@ -11,6 +11,7 @@ from benchmarks.check_cases import checking
 from benchmarks.measure import Medians, Program, in_turn, run
 from benchmarks.partition_cases import partitions
 from benchmarks.place import Place, Server
+from benchmarks.resource_cases import resources
 from benchmarks.result import Result, Target
 
 _MEMORY_LIMIT_MB = 1024**3 / 1e6
@@ -220,6 +221,7 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "small": small_files,
     "partitions": partitions,
     "check": checking,
+    "resources": resources,
 }
 """What runs unless a case is named; ``large`` only on demand."""
 
