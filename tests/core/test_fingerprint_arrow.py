@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prefect_etl.core.fingerprint import FingerprintError, fingerprint
 from prefect_etl.core.fingerprint.encoding import WINDOW
+
+LAW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 FEW = st.integers(0, 2)
 TEXT = st.text(st.sampled_from("aé\0"), max_size=3)
@@ -80,7 +83,7 @@ COLUMNS = TYPES.flatmap(
 )
 
 
-@settings(deadline=None)
+@LAW
 @given(COLUMNS, st.data())
 def test_chunks_and_slices_do_not_matter(column, data):
     kind, values = column
@@ -127,7 +130,7 @@ FULL = TYPES.filter(lambda kind: kind != pa.null()).flatmap(
 )
 
 
-@settings(deadline=None)
+@LAW
 @given(FULL)
 def test_what_lies_under_nulls_does_not_matter(column):
     kind, values, random = column
@@ -141,7 +144,7 @@ def test_what_lies_under_nulls_does_not_matter(column):
     assert fingerprint(all_valid) == fingerprint(pa.array(values, kind))
 
 
-@settings(deadline=None)
+@LAW
 @given(COLUMNS, st.data())
 def test_other_values_or_types_give_other_keys(column, data):
     kind, values = column
@@ -163,7 +166,7 @@ def exact(array: pa.Array) -> str:
     return repr(array.to_pylist())
 
 
-@settings(deadline=None, max_examples=30)
+@settings(LAW, max_examples=30)
 @given(COLUMNS)
 def test_a_round_trip_through_ipc_keeps_the_key(column):
     kind, values = column
@@ -366,7 +369,7 @@ def test_kinds_of_container_differ():
     assert len({fingerprint(value) for value in values}) == len(values)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(LAW, max_examples=50)
 @given(COLUMNS)
 def test_a_scalar_has_a_key(column):
     kind, values = column
@@ -381,3 +384,31 @@ def test_a_reader_is_refused_and_not_read():
     with pytest.raises(FingerprintError, match="RecordBatchReader"):
         fingerprint(reader)
     assert reader.read_all() == table
+
+
+def test_nothing_large_is_copied():
+    rows = 1_000_000
+    missing = np.arange(rows) % 10 == 0
+    numbers = pa.array(np.arange(rows), mask=missing)
+    columns = {
+        "i": numbers,
+        "f": numbers.cast(pa.float64()),
+        "s": numbers.cast(pa.string()),
+        "v": numbers.cast(pa.string()).cast(pa.string_view()),
+        "b": pa.array(missing, mask=missing),
+        "t": pa.StructArray.from_arrays([numbers], ["x"], mask=pa.array(missing)),
+        "d": numbers.dictionary_encode(),
+    }
+    table = pa.table(columns)
+    fingerprint(table.slice(0, 1))  # imports
+    pool = pa.proxy_memory_pool(pa.default_memory_pool())
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        fingerprint(table)
+        copied = tracemalloc.get_traced_memory()[1] + pool.max_memory()
+    finally:
+        tracemalloc.stop()
+        pa.set_memory_pool(before)
+    assert copied < table.nbytes / 10

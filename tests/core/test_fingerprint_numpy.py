@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from prefect_etl.core.fingerprint import FingerprintError, fingerprint
 from prefect_etl.core.fingerprint.encoding import WINDOW
+
+LAW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 KINDS = st.one_of(
     hnp.boolean_dtypes(),
@@ -26,7 +28,7 @@ SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 ARRAYS = KINDS.flatmap(lambda kind: hnp.arrays(kind, SHAPES))
 
 
-@settings(deadline=None)
+@LAW
 @given(ARRAYS)
 def test_layout_does_not_matter(array):
     key = fingerprint(array)
@@ -38,7 +40,7 @@ def test_layout_does_not_matter(array):
         assert fingerprint(array[::-1].copy()[::-1]) == key
 
 
-@settings(deadline=None)
+@LAW
 @given(ARRAYS, st.data())
 def test_other_types_shapes_and_values_give_other_keys(array, data):
     kinds = st.just(array.dtype) | KINDS

@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from prefect_etl.core.fingerprint import FingerprintError, fingerprint
 from prefect_etl.core.fingerprint.encoding import WINDOW
+
+LAW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 Frame = pd.DataFrame
 
@@ -164,7 +166,7 @@ def frames(draw: Any) -> Frame:
     return frame.set_axis(draw(INDEXES), axis=0)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(LAW, max_examples=200)
 @given(frames(), frames())
 def test_keys_are_equal_where_pandas_says_that_frames_are(one, other):
     try:
@@ -176,7 +178,7 @@ def test_keys_are_equal_where_pandas_says_that_frames_are(one, other):
     assert fingerprint(one.copy()) == fingerprint(one)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(LAW, max_examples=50)
 @given(st.integers(0, 9), st.integers(1, 4), st.sampled_from(["f8", "i4", "?", "c8", "M8[us]"]))
 def test_the_layout_of_blocks_does_not_matter(rows, width, kind):
     values = np.arange(rows * width).reshape(rows, width).astype("i8").astype(kind)

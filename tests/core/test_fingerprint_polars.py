@@ -12,14 +12,16 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing.parametric import dataframes, series
 
 from prefect_etl.core.fingerprint import FingerprintError, fingerprint
 
+LAW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-@settings(deadline=None)
+
+@LAW
 @given(dataframes(max_size=8))
 def test_chunks_and_slices_do_not_matter(frame):
     key = fingerprint(frame)
@@ -32,7 +34,7 @@ def test_chunks_and_slices_do_not_matter(frame):
     assert fingerprint(frame.rename({name: f"{name}x" for name in frame.columns})) != key
 
 
-@settings(deadline=None)
+@LAW
 @given(dataframes(max_size=8, excluded_dtypes=[pl.Categorical, pl.Enum, pl.Decimal, pl.Array]))
 def test_what_was_built_anew_has_the_same_key(frame):
     rows = [column.to_list() for column in frame]
@@ -41,7 +43,7 @@ def test_what_was_built_anew_has_the_same_key(frame):
         assert fingerprint(built) == fingerprint(frame)
 
 
-@settings(deadline=None)
+@LAW
 @given(series(max_size=4), series(max_size=4))
 def test_other_types_and_values_give_other_keys(one, other):
     one, other = one.alias("a"), other.alias("a")
@@ -171,7 +173,7 @@ def test_a_lazy_narwhals_frame_is_computed():
     assert fingerprint(relation) != fingerprint(nw.from_native(duckdb.sql("SELECT 2 AS a")))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(LAW, max_examples=30)
 @given(st.lists(st.datetimes() | st.none(), max_size=3))
 def test_dates_are_exact(values):
     column = pl.Series(values, dtype=pl.Datetime("us"))

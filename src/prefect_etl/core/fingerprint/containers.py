@@ -33,14 +33,11 @@ _LONGEST_KEY = 60
 
 
 def encoder_of(value: Any) -> _Encode:
-    """What encodes a value that is of no library of frames.
+    """What encodes a value that is neither of these types nor of a library of frames.
 
     Raises:
         Refused: Nothing does.
     """
-    exact = _EXACT.get(type(value)) or FUNCTIONS.get(type(value))
-    if exact is not None:
-        return exact
     for fits, encode in _KINDS:
         if fits(value):
             return encode
@@ -61,9 +58,8 @@ def _dict(walk: Walk, value: Any) -> bytes:
 
 
 def _pair(walk: Walk, key: Any, item: Any) -> bytes:
-    named = walk.under(".keys()", key)
     try:
-        return framed((named, walk.encode(item)))
+        return framed((walk.encode(key), walk.encode(item)))
     except Refused as refused:
         raise refused.under(f"[{repr(key)[:_LONGEST_KEY]}]") from None
 
@@ -184,7 +180,8 @@ _BASES: dict[type, Callable[[Any], Any]] = {
     timedelta: lambda value: timedelta(value.days, value.seconds, value.microseconds),
     Decimal: lambda value: Decimal(value.as_tuple()),
 }
-_EXACT: dict[type, _Encode] = {
+EXACT: dict[type, _Encode] = {
+    **FUNCTIONS,
     list: _list,
     tuple: _list,
     set: _set,
@@ -198,6 +195,7 @@ _EXACT: dict[type, _Encode] = {
     slice: _slice,
     SimpleNamespace: _namespace,
 }
+"""What encodes a container or function of exactly this type."""
 _KINDS: tuple[tuple[Callable[[Any], bool], _Encode], ...] = (
     (lambda value: isinstance(value, type), by_name),
     (lambda value: isinstance(value, Enum), _enum),

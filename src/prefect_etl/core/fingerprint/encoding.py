@@ -12,6 +12,7 @@ import sys
 from array import array
 from collections.abc import Iterable
 from hashlib import blake2b
+from struct import Struct
 from typing import Any
 
 from prefect_etl.errors import ConfigError
@@ -43,9 +44,12 @@ class Refused(Exception):
         return self
 
 
+_size = Struct("<Q").pack
+
+
 def size(number: int) -> bytes:
     """A length or count, always in eight bytes."""
-    return number.to_bytes(8, "little")
+    return _size(number)
 
 
 def framed(parts: Iterable[bytes]) -> bytes:
@@ -55,13 +59,16 @@ def framed(parts: Iterable[bytes]) -> bytes:
         >>> framed([b"ab", b"c"]) == framed([b"a", b"bc"])
         False
     """
-    return b"".join([size(len(part)) + part for part in parts])
+    found: list[bytes] = []
+    for part in parts:
+        found += (_size(len(part)), part)
+    return b"".join(found)
 
 
 def node(tag: str, *parts: bytes) -> bytes:
     """The encoding of what consists of parts."""
-    content = blake2b(framed((tag.encode(), *parts)), digest_size=DIGEST_BYTES)
-    return tag.encode() + b":" + content.digest()
+    name = tag.encode()
+    return name + b":" + blake2b(framed((name, *parts)), digest_size=DIGEST_BYTES).digest()
 
 
 def leaf(tag: str, content: bytes) -> bytes:

@@ -20,6 +20,8 @@ from prefect_etl.core.fingerprint.encoding import (
 if TYPE_CHECKING:
     from prefect_etl.core.fingerprint.walk import Walk
 
+_FEW = 8  # to pack so few does not pay
+
 
 def sequence(walk: Walk, tag: str, items: Any) -> bytes:
     """The encoding of values in their order.
@@ -60,6 +62,8 @@ class _RefusedAt(Exception):
 
 
 def _block(walk: Walk, items: list[Any]) -> bytes:
+    if len(items) <= _FEW:
+        return _each(walk, items, range(len(items)))
     kinds = list(map(type, items))
     groups = sorted(set(kinds), key=name_of)
     if len(groups) == 1:
@@ -79,8 +83,10 @@ def _order(kinds: list[type], groups: list[type]) -> bytes:
 def _group(walk: Walk, kind: type, items: list[Any], places: Sequence[int]) -> bytes:
     pack = _PACKED.get(kind)
     packed = pack(items) if pack is not None else None
-    if packed is not None:
-        return packed
+    return packed if packed is not None else _each(walk, items, places)
+
+
+def _each(walk: Walk, items: list[Any], places: Sequence[int]) -> bytes:
     parts: list[bytes] = []
     try:
         parts.extend(map(walk.encode, items))

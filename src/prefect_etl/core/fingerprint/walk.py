@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from prefect_etl.core.fingerprint.containers import encoder_of
+from prefect_etl.core.fingerprint.containers import EXACT, encoder_of
 from prefect_etl.core.fingerprint.encoding import Refused, node
 from prefect_etl.core.fingerprint.leaves import LEAVES
 
@@ -41,7 +41,7 @@ class Walk:
             raise Refused(f"is a {type(value).__name__} that contains itself")
         self._inside.add(identity)
         try:
-            return _encoder(value)(self, value)
+            return (EXACT.get(type(value)) or _encoder(value))(self, value)
         finally:
             self._inside.remove(identity)
 
