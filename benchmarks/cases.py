@@ -9,10 +9,12 @@ from pathlib import Path
 
 from benchmarks.check_cases import checking
 from benchmarks.measure import Medians, Program, in_turn, run
+from benchmarks.metric_cases import metrics
 from benchmarks.partition_cases import partitions
 from benchmarks.place import Place, Server
 from benchmarks.resource_cases import resources
 from benchmarks.result import Result, Target
+from benchmarks.subflow_cases import subflows
 
 _MEMORY_LIMIT_MB = 1024**3 / 1e6
 _MEMORY_ALLOWED_MB = _MEMORY_LIMIT_MB + 250
@@ -220,8 +222,10 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "raw": raw_zone,
     "small": small_files,
     "partitions": partitions,
+    "subflows": subflows,
     "check": checking,
     "resources": resources,
+    "metrics": metrics,
 }
 """What runs unless a case is named; ``large`` only on demand."""
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks.cases import Bench
+from typing import TYPE_CHECKING
+
 from benchmarks.measure import Program
 from benchmarks.result import Result, Target
+
+if TYPE_CHECKING:
+    from benchmarks.cases import Bench
 
 _ALLOWED_MS = 20
 _COUNT = 30
