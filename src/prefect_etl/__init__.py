@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Retriable,
     )
     from prefect_etl.orchestration.caching.frame_inputs import FrameInputs
+    from prefect_etl.orchestration.checking import check
     from prefect_etl.orchestration.decorators import flow, task
     from prefect_etl.orchestration.metrics import metrics
     from prefect_etl.orchestration.partitions import PartitionResult, map_partitions
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from prefect_etl.orchestration.validation import DataValidationError, handle_validation_error
     from prefect_etl.utils.database import DatabaseConnection, create_connection
     from prefect_etl.utils.resources import ResourceManager, resource
+    from prefect_etl.utils.validation import Failure
 
 _HOMES = {
     "ConfigError": "prefect_etl.errors",
@@ -39,6 +41,7 @@ _HOMES = {
     "DataValidationError": "prefect_etl.orchestration.validation",
     "DatabaseConnection": "prefect_etl.utils.database",
     "EtlError": "prefect_etl.errors",
+    "Failure": "prefect_etl.utils.validation",
     "Fatal": "prefect_etl.errors",
     "FrameInputs": "prefect_etl.orchestration.caching.frame_inputs",
     "PartitionResult": "prefect_etl.orchestration.partitions",
@@ -48,6 +51,7 @@ _HOMES = {
     "Retriable": "prefect_etl.errors",
     "RetryPolicy": "prefect_etl.core.retry",
     "Task": "prefect.tasks",
+    "check": "prefect_etl.orchestration.checking",
     "create_connection": "prefect_etl.utils.database",
     "exponential_backoff": "prefect_etl.core.retry",
     "fingerprint": "prefect_etl.core.fingerprint",
@@ -69,6 +73,7 @@ __all__ = [
     "DataValidationError",
     "DatabaseConnection",
     "EtlError",
+    "Failure",
     "Fatal",
     "FrameInputs",
     "PartitionResult",
@@ -78,6 +83,7 @@ __all__ = [
     "Retriable",
     "RetryPolicy",
     "Task",
+    "check",
     "create_connection",
     "exponential_backoff",
     "fingerprint",
