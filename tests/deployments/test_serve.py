@@ -9,10 +9,19 @@ import time
 import pytest
 from deployed import EXACT, wait_for
 
+from prefect_etl.orchestration.server import server_status, stop_server
+
+SOAK = os.environ.get("PREFECT_ETL_SOAK") == "1"
+
 
 def serving(factory, project, **variables):
     process = factory.start("prefect-etl", "serve", str(project.file), **variables)
-    wait_for(lambda: "Serving" in factory.output() or process.poll() is not None, "the server")
+    before = factory.output().count("Serving;")
+
+    def ready():
+        return factory.output().count("Serving;") > before or process.poll() is not None
+
+    wait_for(ready, "the process to serve")
     assert process.poll() is None, factory.output()
     return process
 
@@ -44,4 +53,25 @@ def test_it_ends_cleanly_in_the_middle_of_a_run_and_goes_on_when_started_again(s
     serving(factory, project)
     assert not deployment_of(project).paused
     assert factory.ended(factory.trigger(project)) == "Completed", factory.output()
+    assert project.tables() == EXACT
+
+
+@pytest.mark.skipif(not SOAK, reason="takes most of a minute")
+def test_a_local_server_that_goes_away_is_started_again(factory, monkeypatch, tmp_path):
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    home = tmp_path / "home"
+    with temporary_settings({PREFECT_API_URL: None}):
+        monkeypatch.delenv("PREFECT_API_URL")
+        project = factory.project()
+        serving(factory, project, PREFECT_ETL_HOME=str(home), PREFECT_API_URL="")
+        first = server_status(home=home)
+        os.kill(first.pid, signal.SIGKILL)
+        second = wait_for(lambda: server_status(home=home), "another server")
+        assert second.pid != first.pid
+        try:
+            with temporary_settings({PREFECT_API_URL: second.url}):
+                assert factory.ended(factory.trigger(project)) == "Completed", factory.output()
+        finally:
+            stop_server(home=home, seconds=0)
     assert project.tables() == EXACT

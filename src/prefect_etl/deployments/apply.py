@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
+from prefect_etl.deployments.answers import translated
 from prefect_etl.deployments.automations import automations_of
 from prefect_etl.deployments.deployment import Deployment
 from prefect_etl.deployments.production import Production
@@ -51,7 +52,14 @@ async def apply(production: Production, *, served: bool = False, dry: bool = Fal
 
     Raises:
         ConfigError: The notification block does not exist.
+        Retriable: The server does not answer.
+        Fatal: It refused.
     """
+    with translated():
+        return await _apply(production, served=served, dry=dry)
+
+
+async def _apply(production: Production, *, served: bool, dry: bool) -> list[Change]:
     from prefect.client.orchestration import get_client
 
     async with get_client() as client:

@@ -15,6 +15,7 @@ from prefect.runner import Runner
 from prefect_etl.deployments.apply import Change, apply
 from prefect_etl.deployments.deployment import HEARTBEAT_SECONDS
 from prefect_etl.deployments.production import Production
+from prefect_etl.errors import Retriable
 from prefect_etl.orchestration.apart import run_apart
 
 AGAIN_SECONDS = 5.0
@@ -48,6 +49,7 @@ def serve(
     Raises:
         KeyboardInterrupt: It was told to stop, and has.
         ConfigError: The notification block does not exist.
+        Retriable: The server does not answer from the start.
     """
     find_server()
     run_apart(lambda: _serve(production, find_server, ready))
@@ -76,7 +78,7 @@ async def _serve(
                 told = True
             await _run(runner)
         # The runner's services give up together after a few polls without an answer.
-        except (HTTPError, RuntimeError, ExceptionGroup) as error:
+        except (Retriable, HTTPError, RuntimeError, ExceptionGroup) as error:
             if not told:
                 raise
             _LOG.warning("the Prefect server does not answer; trying again: %s", _cause(error))

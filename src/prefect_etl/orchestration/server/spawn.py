@@ -13,6 +13,7 @@ LAUNCHER = "prefect_etl.orchestration.server.launcher"
 IDLE_VARIABLE = "PREFECT_ETL_SERVER_IDLE_MINUTES"
 LOG_LIMIT = 5_000_000
 TAIL_LINES = 20
+_LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
 
 def spawn(place: ServerHome, idle_minutes: float | None) -> None:
@@ -72,4 +73,6 @@ def _prefect_settings(place: ServerHome) -> dict[str, str]:
         "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(place.ui),
         "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+        # In memory, Prefect's default, a server that starts anew ends runs that hold a slot.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES,
     }
