@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from prefect_etl.errors import BusyError
+from prefect_etl.errors import BusyError, EtlError
 from prefect_etl.orchestration.partitions.results import PartitionResult
 from prefect_etl.storage.durable import make_folder, storage_errors, sync_folder
 
@@ -78,7 +78,8 @@ class Record:
         entry = json.loads(line)
         try:
             value = self._decoded(entry)
-        except Exception as error:  # noqa: BLE001 - damaged, or its class is gone: it runs again
+        except (EtlError, LookupError, ValueError, TypeError, OSError) as error:
+            # Damaged, or its class is gone.
             logger.warning("the recorded value of partition %s is not used: %s", index, error)
             return None
         return PartitionResult(
@@ -172,7 +173,7 @@ class Record:
         bare = stream.tell()
         try:
             tree = Encoder(sections).encode(value)
-        except NoExactFormError:
+        except (NoExactFormError, RecursionError):
             self._refused.add(type(value).__name__)
             return None
         if stream.tell() == bare:
@@ -181,15 +182,14 @@ class Record:
         return None, stream.getvalue()
 
     def _decoded(self, entry: dict[str, Any]) -> Any:
-        from prefect_etl.orchestration.caching.container import parse_footer, parse_sections
+        from prefect_etl.orchestration.caching.container import MemoryContent
         from prefect_etl.orchestration.caching.exact import Decoder
 
         if "at" not in entry:
-            return Decoder([]).decode(entry["value"])
+            return Decoder(MemoryContent(b"")).decode(entry["value"])
         offset, length = entry["at"]
-        content = memoryview(os.pread(self._values.fileno(), length, offset))
-        footer = parse_footer(content)
-        return Decoder(parse_sections(content, footer)).decode(footer.tree)
+        content = MemoryContent(os.pread(self._values.fileno(), length, offset))
+        return Decoder(content).decode(content.footer.tree)
 
 
 def _opened(path: Path) -> BinaryIO:
