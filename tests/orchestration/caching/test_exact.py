@@ -126,8 +126,9 @@ def test_pandas_names_and_shapes_come_back_the_same(frame: pd.DataFrame) -> None
 def test_pandas_attributes_come_back_and_the_frame_can_be_written_to() -> None:
     frame = pd.DataFrame(COLUMNS)
     frame.attrs = {"source": ("file", 1)}
-    for rows in (1, 5_000):
-        back = round_trip(pd.concat([frame] * rows, ignore_index=True))
+    long = pd.concat([frame[["integers", "text"]]] * 5_000, ignore_index=True)
+    for each in (frame, long):
+        back = round_trip(each)
         back.loc[0, "integers"] = 9
         back.loc[0, "text"] = "z"
         assert back.loc[0, "integers"] == 9

@@ -199,3 +199,24 @@ def test_clearing_removes_what_a_killed_process_left_and_spares_what_is_written(
         fcntl.flock(held, fcntl.LOCK_EX)
         clear_entries(tmp_path)
     assert sorted(path.stem for path in folder.iterdir()) == ["held", "young"]
+
+
+@pytest.mark.usefixtures("storage")
+def test_a_lock_manager_of_the_user_is_used(tmp_path: Path) -> None:
+    from prefect.locking.filesystem import FileSystemLockManager
+
+    locks = FileSystemLockManager(lock_files_directory=tmp_path / "theirs")
+    theirs = slow.with_options(cache_policy=FrameInputs().configure(lock_manager=locks))
+    seen: list[int] = []
+
+    @flow
+    def run() -> list[int]:
+        futures = [theirs.submit(1), theirs.submit(1)]
+        while not RAN:
+            time.sleep(0.01)
+        seen.append(len([*(tmp_path / "theirs").iterdir()]))
+        return [future.result() for future in futures]
+
+    assert run() == [1, 1]
+    assert (RAN, seen) == ([1], [1])
+    assert [*(tmp_path / "theirs").iterdir()] == []

@@ -45,11 +45,12 @@ class Kept(CachePolicy):
         """This, around the policy that a task has; Prefect's own parts of it made sound."""
         if isinstance(policy, Kept):
             return policy
+        theirs = None if policy.lock_manager is None else policy.isolation_level
         return cls(
             within=_sound(policy),
             key_storage=policy.key_storage,
             # Prefect then tells how each call ended, also where identical ones do not wait.
-            isolation_level=IsolationLevel.SERIALIZABLE,
+            isolation_level=theirs or IsolationLevel.SERIALIZABLE,
             lock_manager=policy.lock_manager,
         )
 
