@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.cache_cases import caching
 from benchmarks.check_cases import checking
 from benchmarks.measure import Medians, Program, in_turn, run
 from benchmarks.metric_cases import metrics
@@ -226,6 +227,7 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "check": checking,
     "resources": resources,
     "metrics": metrics,
+    "caching": caching,
 }
 """What runs unless a case is named; ``large`` only on demand."""
 
