@@ -111,6 +111,27 @@ def test_a_timer_that_measures_a_block_measures_no_other(run):
         pass
 
 
+def test_a_timer_with_a_wrong_name_fails_before_the_work(run):
+    @metrics.timer("größe")
+    def work() -> None:
+        raise AssertionError
+
+    with pytest.raises(ConfigError, match="größe"), metrics.timer("größe"):
+        raise AssertionError
+    with pytest.raises(ConfigError, match="größe"):
+        work()
+
+
+def test_a_timer_around_a_task_is_refused_as_it_would_be_a_task_no_more(run):
+    class Task:
+        def __call__(self) -> None:
+            """Do nothing."""
+
+    with pytest.raises(ConfigError, match="not a Task") as refused:
+        metrics.timer("work")(Task())
+    assert "below @task" in str(refused.value)
+
+
 def test_no_value_is_lost_between_threads(run):
     def count() -> None:
         for _ in range(2000):
@@ -269,10 +290,16 @@ def test_a_fork_of_a_child_process_writes_a_journal_of_its_own(run):
     ]
 
 
-def test_two_open_runs_leave_no_mark_for_children(run, tmp_path):
+def test_of_two_open_runs_none_is_guessed(run, tmp_path, caplog):
+    scopes._warn_of_no_run.cache_clear()
     assert os.environ[scopes.RUN_VARIABLE] == str(tmp_path)
     scopes.open_run("other", RunMetrics("other", "other", tmp_path / "other"))
     assert scopes.RUN_VARIABLE not in os.environ
+    thread = threading.Thread(target=lambda: [metrics.counter("rows") for _ in range(2)])
+    thread.start()
+    thread.join()
+    assert caplog.text.count("does not say its flow run") == 1
+    assert run.as_list() == []
     scopes.close_run("other")
     assert os.environ[scopes.RUN_VARIABLE] == str(tmp_path)
 

@@ -128,6 +128,7 @@ class MeasuredRun:
 
     def _finish(self, api: Callable[[], SyncPrefectClient]) -> None:
         over = self.outcome in _OVER
+        self.keep()  # whatever becomes of the rest
         if over:
             _attempt(
                 "what tasks on other machines recorded",
@@ -196,7 +197,8 @@ def _open(context: FlowRunContext, *, tracked: bool) -> MeasuredRun:
     folder = RecordFolder.of(settings.home)
     exchange = folder.exchange(flow_run.id)
     try:
-        exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        exchange.mkdir(parents=True, exist_ok=True)
     except OSError as error:  # a disk that refuses fails no flow
         logger.warning("Metrics of other processes cannot be collected in %s: %s", exchange, error)
     run = RunMetrics(str(flow_run.id), flow.name, exchange)

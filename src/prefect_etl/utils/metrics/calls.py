@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from prefect_etl.errors import ConfigError
 from prefect_etl.utils.metrics import scopes
 from prefect_etl.utils.metrics.names import Kind
+from prefect_etl.utils.metrics.runs import Record
 from prefect_etl.utils.metrics.timer import Timer
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Metrics:
             ...     return sorted(rows)
         """
         return Timer(
-            partial(self._record, "histogram", name, tags, unit="seconds", description=description)
+            partial(self._recorder, "histogram", name, tags, "seconds", description=description)
         )
 
     def gauge(
@@ -76,7 +77,7 @@ class Metrics:
         Example:
             >>> metrics.gauge("queue_length", 12, tags={"queue": "orders"})
         """
-        self._record("gauge", name, tags, value, unit=unit, description=description)
+        _give(self._recorder("gauge", name, tags, unit, description=description), name, value)
 
     def counter(
         self,
@@ -102,7 +103,7 @@ class Metrics:
         Example:
             >>> metrics.counter("rows_rejected", 3, tags={"reason": "no key"})
         """
-        self._record("counter", name, tags, value, unit=unit, description=description)
+        _give(self._recorder("counter", name, tags, unit, description=description), name, value)
 
     def histogram(
         self,
@@ -131,8 +132,10 @@ class Metrics:
             >>> metrics.histogram("file_size", 4096, unit="bytes")
         """
         bounds = None if buckets is None else tuple(buckets)
-        self._record(
-            "histogram", name, tags, value, unit=unit, buckets=bounds, description=description
+        _give(
+            self._recorder("histogram", name, tags, unit, description=description, buckets=bounds),
+            name,
+            value,
         )
 
     def export_to(self, provider: MeterProvider | None) -> None:
@@ -159,17 +162,16 @@ class Metrics:
 
         scopes.export_through(None if provider is None else Bridge(provider), by_user=True)
 
-    def _record(
+    def _recorder(
         self,
         kind: Kind,
         name: str,
         tags: TagsGiven,
-        value: float,
+        unit: str | None,
         *,
-        unit: str | None = None,
-        buckets: tuple[float, ...] | None = None,
         description: str = "",
-    ) -> None:
+        buckets: tuple[float, ...] | None = None,
+    ) -> Record:
         run = scopes.current()
         try:
             record = run.known.get((kind, name, unit, tuple(tags.items()) if tags else ()))
@@ -180,10 +182,14 @@ class Metrics:
             record = run.recorder(
                 kind, name, tags, unit=unit, buckets=buckets, description=description
             )
-        try:
-            record(value)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"the {kind} {name} takes a number, not {value!r:.100}") from error
+        return record
+
+
+def _give(record: Record, name: str, value: float) -> None:
+    try:
+        record(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the metric {name} takes a number, not {value!r:.100}") from error
 
 
 metrics = Metrics()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from weakref import WeakSet
 
 from prefect_etl.utils.metrics.bridge import Bridge
 from prefect_etl.utils.metrics.journal import Journal, JournalWriter
 from prefect_etl.utils.metrics.runs import RunMetrics
+
+logger = logging.getLogger(__name__)
 
 RUN_VARIABLE = "_PREFECT_ETL_METRICS_RUN"  # no setting of the user's
 # Of the process that started this one, if that had a run open.
@@ -41,7 +45,18 @@ def current() -> RunMetrics:
             return found
     if len(_open) == 1:
         return next(iter(_open.values()))
+    if _open:
+        _warn_of_no_run()
     return (inherited() if BORN_IN and not _open else None) or _outside
+
+
+@cache
+def _warn_of_no_run() -> None:
+    logger.warning(
+        "Metrics are recorded in a thread that does not say its flow run, while several are open "
+        "in this process; they are kept with none. Start the thread with "
+        "contextvars.copy_context().run."
+    )
 
 
 def inherited() -> RunMetrics | None:

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 from prefect_etl.errors import ConfigError
 
+Record = Callable[[float], None]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -21,10 +22,12 @@ class Timer:
         seconds: What the last block took.
     """
 
-    __slots__ = ("_record", "_started", "seconds")
+    __slots__ = ("_find", "_record", "_started", "seconds")
 
-    def __init__(self, record: Callable[[float], None]) -> None:
-        self._record = record
+    def __init__(self, find: Callable[[], Record]) -> None:
+        # Asked at the start of a block: a name that cannot be fails before the work, not after.
+        self._find = find
+        self._record: Record | None = None
         self._started = 0.0
         self.seconds = 0.0
 
@@ -34,6 +37,7 @@ class Timer:
                 "this timer is measuring a block already",
                 hint="Call metrics.timer for each block; only functions may share one.",
             )
+        self._record = self._find()
         self._started = perf_counter()
         return self
 
@@ -45,7 +49,8 @@ class Timer:
     ) -> None:
         self.seconds = perf_counter() - self._started
         self._started = 0.0
-        self._record(self.seconds)
+        if self._record is not None:
+            self._record(self.seconds)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -59,17 +64,26 @@ class Timer:
         self.__exit__(kind, error, trace)
 
     def __call__(self, fn: F) -> F:
-        """The function, each call of which is measured; of its own kind, sync or async."""
-        return _timed(fn, self._record)
+        """The function, each call of which is measured; of its own kind, sync or async.
+
+        Raises:
+            ConfigError: It is a task, a flow or another object, which would become a function.
+        """
+        if not inspect.isroutine(fn):
+            raise ConfigError(
+                f"metrics.timer measures functions, not a {type(fn).__name__}",
+                hint="Write @metrics.timer(…) below @task or @flow, next to the function.",
+            )
+        return _timed(fn, self._find)
 
 
-def _timed(fn: F, record: Callable[[float], None]) -> F:
+def _timed(fn: F, find: Callable[[], Record]) -> F:
     wrapper: Any
     if inspect.isasyncgenfunction(fn):
 
         @functools.wraps(fn)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            started = perf_counter()
+            record, started = find(), perf_counter()
             try:
                 async for value in fn(*args, **kwargs):
                     yield value
@@ -80,7 +94,7 @@ def _timed(fn: F, record: Callable[[float], None]) -> F:
 
         @functools.wraps(fn)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            started = perf_counter()
+            record, started = find(), perf_counter()
             try:
                 return await fn(*args, **kwargs)
             finally:
@@ -90,7 +104,7 @@ def _timed(fn: F, record: Callable[[float], None]) -> F:
 
         @functools.wraps(fn)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            started = perf_counter()
+            record, started = find(), perf_counter()
             try:
                 return (yield from fn(*args, **kwargs))
             finally:
@@ -100,7 +114,7 @@ def _timed(fn: F, record: Callable[[float], None]) -> F:
 
         @functools.wraps(fn)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            started = perf_counter()
+            record, started = find(), perf_counter()
             try:
                 return fn(*args, **kwargs)
             finally:
