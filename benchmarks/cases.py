@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.cache_cases import caching
 from benchmarks.check_cases import checking
+from benchmarks.key_cases import keys
 from benchmarks.measure import Medians, Program, in_turn, run
 from benchmarks.metric_cases import metrics
 from benchmarks.partition_cases import partitions
@@ -223,6 +224,7 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "raw": raw_zone,
     "small": small_files,
     "partitions": partitions,
+    "keys": keys,
     "subflows": subflows,
     "check": checking,
     "resources": resources,
