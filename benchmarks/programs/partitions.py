@@ -7,6 +7,7 @@ to keep a durable record. Prints what the work took, without imports and without
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import resource
 import sys
@@ -82,6 +83,9 @@ def peak() -> float:
 
 
 def main() -> None:
+    said: dict[str, float] = {}
+    # Registered first, so it comes last: Prefect says things when the process ends.
+    atexit.register(lambda: print(json.dumps(said), flush=True))
     who, library, rows, partitions = sys.argv[1:5]
     frame = frame_of(library, int(rows))
     size = -(-int(rows) // int(partitions))
@@ -95,7 +99,7 @@ def main() -> None:
         else (found, time.perf_counter() - began, time.process_time() - cpu)
     )
     assert total == int(rows)
-    print(json.dumps({"work": seconds, "cpu": used, "grown": peak() - before}))
+    said.update({"work": seconds, "cpu": used, "grown": peak() - before})
 
 
 if __name__ == "__main__":
