@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from prefect_etl.orchestration.caching.frame_inputs import FrameInputs
     from prefect_etl.orchestration.checking import check
     from prefect_etl.orchestration.decorators import flow, task
-    from prefect_etl.orchestration.metrics import metrics
+    from prefect_etl.orchestration.metrics import MetricsRecord, metrics, read_metrics
     from prefect_etl.orchestration.partitions import PartitionResult, map_partitions
     from prefect_etl.orchestration.resources import shared
     from prefect_etl.orchestration.routing.by_size import route_by_size
@@ -44,6 +44,7 @@ _HOMES = {
     "Failure": "prefect_etl.utils.validation",
     "Fatal": "prefect_etl.errors",
     "FrameInputs": "prefect_etl.orchestration.caching.frame_inputs",
+    "MetricsRecord": "prefect_etl.orchestration.metrics",
     "PartitionResult": "prefect_etl.orchestration.partitions",
     "Pipeline": "prefect_etl.api",
     "PrefectException": "prefect.exceptions",
@@ -59,6 +60,7 @@ _HOMES = {
     "handle_validation_error": "prefect_etl.orchestration.validation",
     "map_partitions": "prefect_etl.orchestration.partitions",
     "metrics": "prefect_etl.orchestration.metrics",
+    "read_metrics": "prefect_etl.orchestration.metrics",
     "resource": "prefect_etl.utils.resources",
     "route_by_size": "prefect_etl.orchestration.routing.by_size",
     "shared": "prefect_etl.orchestration.resources",
@@ -76,6 +78,7 @@ __all__ = [
     "Failure",
     "Fatal",
     "FrameInputs",
+    "MetricsRecord",
     "PartitionResult",
     "Pipeline",
     "PrefectException",
@@ -91,6 +94,7 @@ __all__ = [
     "handle_validation_error",
     "map_partitions",
     "metrics",
+    "read_metrics",
     "resource",
     "route_by_size",
     "shared",
