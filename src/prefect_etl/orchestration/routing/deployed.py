@@ -87,8 +87,9 @@ def _place(name: str, data: Any) -> _Place:
         content = fingerprint((name, data))
     except FingerprintError:
         content = uuid4().hex
-    key, number = siblings_in(parent).call(content, parent.flow_run.run_count)
-    return _Place(f"{parent.flow_run.id}-{key}", number, parent)
+    key, number = siblings_in(parent).call(name, content, parent.flow_run.run_count)
+    # The deployment's name has a slash, and the key names a file.
+    return _Place(f"{parent.flow_run.id}-{key.replace('/', '-')}", number, parent)
 
 
 def _computed(data: Any) -> Any:

@@ -99,7 +99,7 @@ class Call:
     def claim(self, content: str) -> Child:
         """Take the next place among the siblings of the same content."""
         task = _tracking_task(self.flow)
-        key, number = self.siblings.call(f"{task.task_key}-{content}", self.attempt)
+        key, number = self.siblings.call(task.task_key, content, self.attempt)
         return Child(self, task, key, number)
 
     def say(self, message: str) -> None:
@@ -117,7 +117,7 @@ class Child:
         call: What is called.
         task: Stands for the child in its parent's run.
         key: Its identity among the children of the parent.
-        number: Which child of this attempt it is.
+        number: Which call of its flow in this attempt it is, from 0.
     """
 
     call: Call

@@ -74,20 +74,23 @@ class Siblings:
         self._marks: dict[int, tuple[object, str]] = {}
         self._lock = threading.Lock()
 
-    def call(self, content: str, attempt: int) -> tuple[str, int]:
-        """The key and the number, from 0, of the next call of a content in an attempt.
+    def call(self, flow: str, content: str, attempt: int) -> tuple[str, int]:
+        """The key of the next call of a content in an attempt, and which call of the flow it is.
 
         What an attempt has left running may still call children while the next one does.
 
         Example:
             >>> family = Siblings()
-            >>> [family.call("a", 1), family.call("b", 1), family.call("a", 1), family.call("a", 2)]
-            [('a-0', 0), ('b-0', 1), ('a-1', 2), ('a-0', 0)]
+            >>> [family.call("f", "a", 1), family.call("f", "b", 1), family.call("f", "a", 1)]
+            [('f-a-0', 0), ('f-b-0', 1), ('f-a-1', 2)]
+            >>> family.call("f", "a", 2)
+            ('f-a-0', 0)
         """
         with self._lock:
             calls = self._calls.setdefault(attempt, Counter())
-            number, key = calls.total(), f"{content}-{calls[content]}"
-            calls[content] += 1
+            name = f"{flow}-{content}"
+            number, key = calls[flow], f"{name}-{calls[name]}"
+            calls.update((flow, name))
             return key, number
 
     def mark_of(self, thing: object) -> str:
