@@ -165,6 +165,16 @@ class Factory:
 
         return str(wait_for(found, f"{run} to be {names}").message)
 
+    def open_runs(self, project: Project) -> set[UUID]:
+        """Runs of a pipeline that have not ended, those inside others too."""
+        from prefect.client.orchestration import get_client
+        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+
+        tags = FlowRunFilterTags(all_=[f"pipeline:{project.name}"])
+        with get_client(sync_client=True) as client:
+            runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=tags))
+        return {run.id for run in runs if run.state and not run.state.is_final()}
+
     def used_slots(self, production: Production) -> int:
         from prefect.client.orchestration import get_client
 

@@ -6,7 +6,13 @@ import os
 import signal
 from itertools import pairwise
 
-from deployed import EXACT, ROWS
+import pytest
+from deployed import EXACT, ROWS, wait_for
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from prefect_etl.orchestration.server import ensure_server
+
+SOAK = os.environ.get("PREFECT_ETL_SOAK") == "1"
 
 
 def test_a_worker_in_any_folder_runs_what_was_deployed(factory, worker):
@@ -89,7 +95,31 @@ def test_where_worker_and_flow_die_together_the_run_is_found_dead_and_the_next_i
     worker.wait()
     project.release()
     next_run = factory.trigger(project)
-    factory.start_worker()
     assert "No heartbeat" in factory.state(run, "Crashed")
+    wait_for(lambda: factory.open_runs(project) <= {next_run}, "the run inside to be found dead")
+    factory.start_worker()
     assert factory.ended(next_run) == "Completed", factory.output()
+    assert project.tables() == EXACT
+
+
+@pytest.mark.skipif(not SOAK, reason="takes most of a minute")
+def test_a_run_keeps_its_slot_and_ends_exact_where_the_server_is_killed_and_started_again(
+    factory, worker, server, monkeypatch
+):
+    project = factory.project()
+    factory.deploy(project)
+    project.hold()
+    run = factory.trigger(project)
+    project.reached()
+    os.kill(server.pid, signal.SIGKILL)
+    with monkeypatch.context() as local:
+        local.delenv("PREFECT_API_URL")
+        with temporary_settings({PREFECT_API_URL: None}):
+            again = ensure_server(home=server.home.parents[1], idle_minutes=30)
+    assert again.url == server.url
+    waiting = factory.trigger(project)
+    factory.state(waiting, "AwaitingConcurrencySlot")
+    project.release()
+    assert [factory.ended(each) for each in (run, waiting)] == ["Completed"] * 2, factory.output()
+    assert factory.used_slots(factory.production(project)) == 0
     assert project.tables() == EXACT
