@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prefect_etl.core.fingerprint.encoding import FingerprintError, Refused, node
+from prefect_etl.core.fingerprint.kinds import encoder
 from prefect_etl.core.fingerprint.walk import Walk
 
 # Part of every key: a change of any encoding needs a new one, or old results would be found again.
@@ -39,7 +40,7 @@ def fingerprint(value: object, *, name: str = "value") -> str:
         prefect_etl.core.fingerprint.encoding.FingerprintError: value[1] is an object, ...
     """
     try:
-        encoded = Walk().encode(value)
+        encoded = Walk(encoder).encode(value)
     except Refused as refused:
         raise _error(name, refused) from None
     except RecursionError:
