@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from prefect_etl.api import Pipeline
     from prefect_etl.core.contract import Contract
-    from prefect_etl.core.fingerprint import fingerprint
+    from prefect_etl.core.fingerprint import FingerprintError, fingerprint
     from prefect_etl.core.retry import RetryPolicy, exponential_backoff
     from prefect_etl.errors import (
         ConfigError,
@@ -43,6 +43,7 @@ _HOMES = {
     "EtlError": "prefect_etl.errors",
     "Failure": "prefect_etl.utils.validation",
     "Fatal": "prefect_etl.errors",
+    "FingerprintError": "prefect_etl.core.fingerprint",
     "FrameInputs": "prefect_etl.orchestration.caching.frame_inputs",
     "MetricsRecord": "prefect_etl.orchestration.metrics",
     "PartitionResult": "prefect_etl.orchestration.partitions",
@@ -77,6 +78,7 @@ __all__ = [
     "EtlError",
     "Failure",
     "Fatal",
+    "FingerprintError",
     "FrameInputs",
     "MetricsRecord",
     "PartitionResult",
