@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import IO, Any, cast
+from typing import IO, Any, Literal, cast
 
 import polars as pl
 
 from prefect_etl.orchestration.caching.exact import Decoder, Encoder, Tree, no_exact_form, part
+
+_SAMPLE = 4096  # rows
 
 
 def encoder_for(kind: type) -> Callable[[Encoder, Any], Tree] | None:
@@ -25,10 +27,19 @@ def _frame(encoder: Encoder, value: pl.DataFrame) -> Tree:
         if _has_objects(dtype):
             with part(f"[{name!r}]"):
                 raise no_exact_form(value, "the column holds Python objects")
+    compression = _compression(value)
     section = encoder.sections.add(
-        lambda file: value.write_ipc(cast("IO[bytes]", file), compression="lz4")
+        lambda file: value.write_ipc(cast("IO[bytes]", file), compression=compression)
     )
     return {"t": "polars.DataFrame", "v": section, "shape": [*value.shape]}
+
+
+def _compression(frame: pl.DataFrame) -> Literal["lz4", "uncompressed"]:
+    # To decode takes Polars longer than to read half as much again, so it has to be worth it.
+    sample = frame.slice(frame.height // 2, _SAMPLE)
+    packed = len(sample.write_ipc(None, compression="lz4").getvalue())
+    plain = len(sample.write_ipc(None, compression="uncompressed").getvalue())
+    return "lz4" if packed < plain / 2 else "uncompressed"
 
 
 def _has_objects(dtype: Any) -> bool:
