@@ -39,7 +39,7 @@ bench: setup
 	$(BIN)/python -m benchmarks $(ARGS)
 
 soak: setup
-	PREFECT_ETL_SOAK=1 $(BIN)/pytest tests/faults $(ARGS)
+	PREFECT_ETL_SOAK=1 $(BIN)/pytest tests/faults tests/orchestration tests/deployments $(ARGS)
 
 lock:
 	$(PYTHON) -m venv build/lock
