@@ -30,7 +30,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 coverage: setup
 	$(BIN)/pytest --cov=prefect_etl --cov-report=term:skip-covered $(ARGS)

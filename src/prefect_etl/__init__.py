@@ -20,15 +20,21 @@ if TYPE_CHECKING:
         DataError,
         EtlError,
         Fatal,
+        PartitionsFailedError,
         Retriable,
     )
     from prefect_etl.orchestration.caching.frame_inputs import FrameInputs
     from prefect_etl.orchestration.checking import check
     from prefect_etl.orchestration.decorators import flow, task
     from prefect_etl.orchestration.metrics import MetricsRecord, metrics, read_metrics
-    from prefect_etl.orchestration.partitions import PartitionResult, map_partitions
+    from prefect_etl.orchestration.partitions import (
+        PartitionResult,
+        PartitionResults,
+        map_partitions,
+    )
     from prefect_etl.orchestration.resources import shared
     from prefect_etl.orchestration.routing.by_size import route_by_size
+    from prefect_etl.orchestration.routing.reference import FrameReference
     from prefect_etl.orchestration.validation import DataValidationError, handle_validation_error
     from prefect_etl.utils.database import DatabaseConnection, create_connection
     from prefect_etl.utils.resources import ResourceManager, resource
@@ -45,8 +51,11 @@ _HOMES = {
     "Fatal": "prefect_etl.errors",
     "FingerprintError": "prefect_etl.core.fingerprint",
     "FrameInputs": "prefect_etl.orchestration.caching.frame_inputs",
+    "FrameReference": "prefect_etl.orchestration.routing.reference",
     "MetricsRecord": "prefect_etl.orchestration.metrics",
     "PartitionResult": "prefect_etl.orchestration.partitions",
+    "PartitionResults": "prefect_etl.orchestration.partitions",
+    "PartitionsFailedError": "prefect_etl.errors",
     "Pipeline": "prefect_etl.api",
     "PrefectException": "prefect.exceptions",
     "ResourceManager": "prefect_etl.utils.resources",
@@ -80,8 +89,11 @@ __all__ = [
     "Fatal",
     "FingerprintError",
     "FrameInputs",
+    "FrameReference",
     "MetricsRecord",
     "PartitionResult",
+    "PartitionResults",
+    "PartitionsFailedError",
     "Pipeline",
     "PrefectException",
     "ResourceManager",

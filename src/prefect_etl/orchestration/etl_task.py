@@ -11,6 +11,7 @@ from prefect.futures import PrefectFuture, PrefectFutureList
 from prefect_etl.core.retry import RetryPolicy
 from prefect_etl.orchestration.caching.options import keep_soundly
 from prefect_etl.orchestration.futures import awaitable, awaitable_list
+from prefect_etl.orchestration.parameters import RunName
 from prefect_etl.orchestration.retries.options import (
     changed_task_retry_options,
     task_retry_options,
@@ -35,6 +36,7 @@ class EtlTask(Task[P, R]):
     ) -> None:
         super().__init__(fn, **task_retry_options(fn, options, retry))
         keep_soundly(self)
+        _show_frames_in_names(self)
         self.retry = retry
         self._plain_fn = fn
 
@@ -45,6 +47,7 @@ class EtlTask(Task[P, R]):
         changed = cast("EtlTask[P, R]", super().with_options(**retried))
         changed.__class__ = type(self)
         keep_soundly(changed)
+        _show_frames_in_names(changed)
         changed.retry = retry or self.retry
         changed._plain_fn = plain  # noqa: SLF001 - it is ours
         return changed
@@ -69,3 +72,9 @@ class EtlTask(Task[P, R]):
         def apply_async(self, *args: Any, **kwargs: Any) -> Any:
             """Leave the task to a worker, through the shared server if no API is configured."""
             return served(lambda: awaitable(Task.apply_async(self, *args, **kwargs)))
+
+
+def _show_frames_in_names(task: Task[..., Any]) -> None:
+    """Make a frame in a template of run names one short line."""
+    if isinstance(task.task_run_name, str):
+        task.task_run_name = RunName(task.task_run_name)
