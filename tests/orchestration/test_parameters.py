@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from prefect.client.orchestration import get_client
 from prefect.states import Completed
 from prefect.utilities.visualization import TaskVizTracker
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer
 
 from prefect_etl.orchestration.decorators import flow, task
 from prefect_etl.orchestration.parameters import MOST_BYTES, RunName, summarized, within_limit
@@ -112,6 +112,24 @@ def test_frames_of_every_library_become_lines(frame: Any) -> None:
 )
 def test_what_holds_no_frame_is_stored_as_prefect_stores_it(value: Any) -> None:
     assert stored(value) == prefect.Flow.serialize_parameters(take, {"data": value})["data"]
+
+
+def test_what_a_model_hides_stays_hidden_beside_a_frame() -> None:
+    class Job(BaseModel):
+        model_config = ConfigDict(arbitrary_types_allowed=True)
+        password: str = Field(exclude=True)
+        token: str
+        frame: pd.DataFrame
+        hidden: pd.DataFrame = Field(exclude=True)
+
+        @field_serializer("token")
+        def masked(self, token: str) -> str:
+            return token[:1] + "***"
+
+    job = Job(password="hunter2", token="secret", frame=FRAME, hidden=FRAME)
+    shown = summarized({"job": job})["job"]
+    assert LINE.match(shown.pop("frame"))
+    assert shown == {"token": "s***"}
 
 
 def test_a_value_that_holds_itself_ends() -> None:

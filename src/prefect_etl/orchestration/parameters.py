@@ -155,11 +155,24 @@ class _Walk:
             names = [field.name for field in fields(value)]
             return self._mapping(value, [(name, getattr(value, name, None)) for name in names])
         if isinstance(value, BaseModel):
-            return self._mapping(value, value)
+            return self._model(value)
         if isinstance(value, _NEVER_INSIDE) or not hasattr(value, "__dict__"):
             return value
         # FastAPI's encoder, which Prefect uses, sends the attributes of any object.
         return self._mapping(value, list(vars(value).items()))
+
+    def _model(self, value: BaseModel) -> Any:
+        pairs = [(name, inner, self.shown(inner)) for name, inner in value]
+        changed = {name: shown for name, inner, shown in pairs if inner is not shown}
+        if not changed:
+            return value
+        # What the model leaves out or masks may be a secret: the rest is shown as it says.
+        hidden = {name for name, field in type(value).model_fields.items() if field.exclude}
+        try:
+            rest = value.model_dump(mode="json", exclude=changed.keys() | hidden)
+        except Exception:  # noqa: BLE001 - a serializer of the user's may raise what it likes
+            return _sized(value)
+        return rest | {name: changed[name] for name in changed.keys() - hidden}
 
     def _mapping(self, value: Any, items: Iterable[tuple[Any, Any]]) -> Any:
         pairs = [(key, inner, self.shown(inner)) for key, inner in items]
