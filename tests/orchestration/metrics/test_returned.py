@@ -9,6 +9,8 @@ import pyarrow as pa
 from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.report import DatasetReport, RunReport
 from prefect_etl.orchestration.metrics.returned import Returned, size_of
+from prefect_etl.orchestration.partitions.packs import Outcome
+from prefect_etl.orchestration.partitions.results import PartitionResult
 
 
 def test_frames_of_each_library_have_rows_and_bytes():
@@ -40,3 +42,9 @@ def test_what_a_flow_returns_counts_where_no_task_returned_a_frame():
     assert returned.rows == 3
     returned.finish(pl.DataFrame({"a": [1, 2]}))
     assert returned.rows == 3
+
+
+def test_frames_of_partitions_count():
+    frame = pl.DataFrame({"a": [1, 2]})
+    results = [PartitionResult(n, None, "completed", frame) for n in range(3)]
+    assert size_of(Outcome(results, noted=True)) == (6, 3 * size_of(frame)[1])

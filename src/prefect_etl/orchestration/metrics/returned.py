@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,10 @@ def size_of(value: object) -> tuple[int, int]:
     """Rows and bytes of a frame in memory, or read by a pipeline; (0, 0) of anything else."""
     if isinstance(value, RunReport):
         return value.counts.read, sum(dataset.bytes for dataset in value.datasets)
+    packs = sys.modules.get("prefect_etl.orchestration.partitions.packs")
+    if packs is not None and isinstance(value, packs.Outcome):
+        sizes = [size_of(result.value) for result in value.results]
+        return sum(rows for rows, _ in sizes), sum(size for _, size in sizes)
     if not is_frame(value) or is_lazy(value):
         return 0, 0
     try:
