@@ -375,3 +375,12 @@ def test_records_that_nobody_touched_for_a_month_are_removed(tmp_path):
     Record(tmp_path / "named", "now").close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["named", "new"]
     assert sorted(path.stem for path in (tmp_path / "named").glob("*.jsonl")) == ["new", "now"]
+
+
+def test_records_that_another_process_removes_meanwhile_are_no_error(tmp_path, monkeypatch):
+    gone = [tmp_path / "never", tmp_path / "there.jsonl"]
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter(gone))
+    monkeypatch.setattr(Path, "glob", lambda *_: iter(gone))
+    remove_old_records(tmp_path)
+    Record(tmp_path, "now").close()
+    assert (tmp_path / "now.jsonl").exists()

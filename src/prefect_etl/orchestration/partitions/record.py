@@ -22,7 +22,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -226,20 +226,27 @@ def remove_old_records(folder: Path) -> None:
     """Remove the records in a folder that no call has touched for a month."""
     limit = time.time() - _KEPT_SECONDS
     for record in folder.iterdir() if folder.is_dir() else ():
-        if record.stat().st_mtime <= limit:
-            shutil.rmtree(record, ignore_errors=True)
+        with suppress(OSError):  # another process removes them, too
+            if record.stat().st_mtime <= limit:
+                shutil.rmtree(record, ignore_errors=True)
 
 
 def _remove_old(folder: Path, keep: str) -> None:
     """Remove what no call has touched for a month."""
     limit = time.time() - _KEPT_SECONDS
     for path in folder.glob("*.jsonl"):
-        if path.stem == keep or path.stat().st_mtime > limit:
+        if path.stem == keep:
             continue
-        with path.open("rb") as file, _free(file) as free:
-            if free:
-                path.with_suffix(".values").unlink(missing_ok=True)
-                path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process removes them, too
+            if path.stat().st_mtime <= limit:
+                _remove_unused(path)
+
+
+def _remove_unused(path: Path) -> None:
+    with path.open("rb") as file, _free(file) as free:
+        if free:
+            path.with_suffix(".values").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
