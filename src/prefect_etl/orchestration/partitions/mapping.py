@@ -14,6 +14,7 @@ from prefect_etl.orchestration.partitions.drive import Drive
 from prefect_etl.orchestration.partitions.options import MapOptions, checked
 from prefect_etl.orchestration.partitions.results import PartitionResult, PartitionResults
 from prefect_etl.orchestration.serving import served
+from prefect_etl.utils.resources.interrupts import settled
 
 R = TypeVar("R")
 
@@ -117,6 +118,7 @@ async def _later(drive: Drive) -> list[PartitionResult[Any]]:
         return list(await asyncio.shield(running))
     except asyncio.CancelledError:
         drive.halt()
-        await asyncio.wait([running])
+        # What partitions use may be closed next: those at work come to their ends first.
+        await settled([running])
         running.exception()  # that it was stopped is known
         raise

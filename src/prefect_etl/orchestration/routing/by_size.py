@@ -21,6 +21,7 @@ from prefect_etl.core.routing import Route, Thresholds, size_of
 from prefect_etl.errors import ConfigError
 from prefect_etl.orchestration.routing.deployed import run_deployed
 from prefect_etl.orchestration.routing.inline import call_flow
+from prefect_etl.utils.resources.interrupts import settled
 
 Call = Callable[..., Any]
 _logger = logging.getLogger(__name__)
@@ -201,9 +202,12 @@ async def _route_async(router: _Router, datasets: _Datasets, limit: int) -> Any:
             route = router.route(name, dataset)
             running.append((name, asyncio.create_task(run(route, dataset))))
         await asyncio.wait([work for _, work in running]) if running else None
-    finally:
+    except BaseException:
         for _, work in running:
             work.cancel()  # those that are done do not mind
+        # What they use may be closed next: they come to their ends first.
+        await settled(work for _, work in running)
+        raise
     errors = [(name, work.exception()) for name, work in running]
     _raise_first(errors)
     return datasets.shape([(name, work.result()) for name, work in running])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -60,3 +62,22 @@ def waited(future: Future[Any]) -> None:
     except BaseException:  # a signal's handler raised
         future.exception()
         raise
+
+
+async def settled(futures: Iterable[asyncio.Future[Any]]) -> asyncio.CancelledError | None:
+    """Wait for the end of all, whatever happens to the one that waits; its cancellation, if any."""
+    pending, interrupted = set(futures), None
+    with _shield():
+        while pending := {future for future in pending if not future.done()}:
+            try:
+                await asyncio.wait(pending)
+            except asyncio.CancelledError as error:
+                interrupted = error
+    return interrupted
+
+
+def _shield() -> AbstractContextManager[object]:
+    # A scope of anyio's that is cancelled, such as Prefect's timeout, cancels its tasks in every
+    # turn of the loop until they leave it; nobody has such a scope where anyio is not loaded.
+    anyio = sys.modules.get("anyio")
+    return anyio.CancelScope(shield=True) if anyio else nullcontext()

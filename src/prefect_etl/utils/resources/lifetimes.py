@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import Any, Generic, TypeVar
 
-from prefect_etl.utils.resources.interrupts import undisturbed, waited
+from prefect_etl.utils.resources.interrupts import settled, undisturbed, waited
 from prefect_etl.utils.resources.leases import Lease
 from prefect_etl.utils.resources.opening import Managed, closed, is_async, opened, unsuspended
 
@@ -66,7 +65,7 @@ class InTask(Generic[T]):
                 self._closing.set_result(None)
             else:
                 self._task.cancel()
-            await _settled(self._task)
+            await settled([self._task])
             _log_failure(self._task, self._resource)
             raise
         if not self._opened.done():
@@ -77,7 +76,7 @@ class InTask(Generic[T]):
         """Clean it up, however often the caller is cancelled meanwhile."""
         if not self._closing.done():
             self._closing.set_result(None)
-        interrupted = await _settled(self._task)
+        interrupted = await settled([self._task])
         if interrupted is None:
             self._task.result()
             return
@@ -100,25 +99,6 @@ class InTask(Generic[T]):
         while not any(future.done() for future in over):
             with suppress(asyncio.CancelledError):
                 await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
-
-
-async def _settled(task: asyncio.Task[None]) -> asyncio.CancelledError | None:
-    """Wait for a task's end, whatever happens to the one that waits."""
-    interrupted = None
-    with _shield():
-        while not task.done():
-            try:
-                await asyncio.wait({task})
-            except asyncio.CancelledError as error:
-                interrupted = error
-    return interrupted
-
-
-def _shield() -> AbstractContextManager[object]:
-    # A scope of anyio's that is cancelled, such as Prefect's timeout, cancels its tasks in every
-    # turn of the loop until they leave it; nobody has such a scope where anyio is not loaded.
-    anyio = sys.modules.get("anyio")
-    return anyio.CancelScope(shield=True) if anyio else nullcontext()
 
 
 def _log_failure(task: asyncio.Task[None], resource: object) -> None:
