@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from prefect import Task
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
@@ -181,12 +181,17 @@ class Drive:
 @contextmanager
 def _runner() -> Iterator[TaskRunner[Any]]:
     context = FlowRunContext.get()
-    if context is not None:
+    if context is not None and not _waits_within(context.task_runner):
         yield context.task_runner
         return
     alone: TaskRunner[Any] = ThreadPoolTaskRunner()
     with alone:
         yield alone
+
+
+def _waits_within(runner: TaskRunner[Any]) -> bool:
+    """Whether the caller is a task: it may have the last thread, for which its packs would wait."""
+    return TaskRunContext.get() is not None and isinstance(runner, ThreadPoolTaskRunner)
 
 
 def _outcome_of(future: PrefectFuture[Any]) -> Outcome | Exception:
