@@ -272,3 +272,14 @@ def test_tests_need_not_wait():
 
     with instant_retries():
         assert map_partitions(work, [1, 2]).values() == [1, 2]
+
+
+def test_time_that_tests_skip_is_each_partitions():
+    flaky = Flaky(1)
+
+    @task(retry=RetryPolicy(max_attempts=2, initial=5, jitter=0, deadline=6))
+    def work(number: int) -> int:
+        return flaky(number)
+
+    with instant_retries():
+        assert len(map_partitions(work, range(12), max_concurrency=1).values()) == 12

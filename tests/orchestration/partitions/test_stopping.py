@@ -12,7 +12,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from prefect.task_runners import ThreadPoolTaskRunner
 
+from prefect_etl.core.retry import RetryPolicy
 from prefect_etl.orchestration.decorators import flow, task
 from prefect_etl.orchestration.partitions import map_partitions
 
@@ -149,3 +151,74 @@ def test_a_waiting_retry_does_not_hold_up_the_stop():
     began = time.monotonic()
     asyncio.run(main())
     assert time.monotonic() - began < 50
+
+
+def test_a_wait_that_an_error_asked_for_does_not_hold_up_the_stop():
+    class BusyServerError(Exception):
+        retry_after = 60
+
+    @task(retry=RetryPolicy(max_attempts=2, initial=0))
+    def failing(_: int) -> None:
+        raise BusyServerError
+
+    async def main() -> None:
+        mapping = asyncio.ensure_future(_mapped())
+        await asyncio.sleep(0.5)
+        mapping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await mapping
+
+    async def _mapped() -> None:
+        await map_partitions(failing, range(4))
+
+    began = time.monotonic()
+    asyncio.run(main())
+    assert time.monotonic() - began < 50
+
+
+def test_a_timeout_does_not_wait_for_the_next_attempt():
+    @task(timeout_seconds=1, retries=1, retry_delay_seconds=60)
+    def failing(_: int) -> None:
+        raise ValueError
+
+    began = time.monotonic()
+    results = map_partitions(failing, [1], min_success_ratio=0)
+    assert isinstance(results[0].error, TimeoutError)
+    assert time.monotonic() - began < 50
+
+
+def test_a_map_that_times_out_is_left_when_its_partitions_are(tmp_path):
+    seen: list[str] = []
+
+    @task
+    def slow(_: int) -> None:
+        seen.append("begins")
+        time.sleep(1.5)
+        seen.append("ends")
+
+    @flow(timeout_seconds=1)
+    async def whole() -> None:
+        try:
+            await map_partitions(slow, [1])
+        finally:
+            seen.append("left")  # here a connection would be closed
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(whole())
+    assert seen in (["begins", "ends", "left"], ["left"])
+
+
+def test_a_map_within_tasks_needs_none_of_the_flows_threads():
+    @task
+    def double(number: int) -> int:
+        return 2 * number
+
+    @task
+    def total(count: int) -> int:
+        return sum(map_partitions(double, range(count)).values())
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
+    def whole() -> int:
+        return total.submit(4).result()
+
+    assert whole() == 12

@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect import State, Task
@@ -45,13 +45,13 @@ class Retries:
             return clamped_poisson_interval(wanted, clamping_factor=self.task.retry_jitter_factor)
         return wanted
 
-    def worthwhile(self, error: Exception, attempt: int, seconds: float) -> Any:
+    def worthwhile(self, error: Exception, attempt: int, started: datetime) -> Any:
         """Whether another attempt may end better; awaitable if the user's condition is.
 
         Args:
             error: What the last one raised.
             attempt: Its number, from 1.
-            seconds: Since the partition's first one began.
+            started: When the partition's first one began, in UTC.
         """
         if is_hopeless(error):
             return False
@@ -59,13 +59,13 @@ class Retries:
         if condition is None:
             return True
         try:
-            return condition(self.task, *_as_prefect_asks(error, attempt, seconds))
+            return condition(self.task, *_as_prefect_asks(error, attempt, started))
         except Exception:  # the user's code; Prefect takes it for "no" as well
             logger.exception("retry_condition_fn of task %r failed", self.task.name)
             return False
 
 
-def _as_prefect_asks(error: Exception, attempt: int, seconds: float) -> tuple[Any, State[Any]]:
+def _as_prefect_asks(error: Exception, attempt: int, started: datetime) -> tuple[Any, State[Any]]:
     from prefect.context import TaskRunContext
     from prefect.states import Failed
 
@@ -74,7 +74,7 @@ def _as_prefect_asks(error: Exception, attempt: int, seconds: float) -> tuple[An
     if context is None:
         return None, state
     # A condition looks there for attempts and time: the partition's own, not the packed run's.
-    own = {"run_count": attempt, "start_time": datetime.now(UTC) - timedelta(seconds=seconds)}
+    own = {"run_count": attempt, "start_time": started}
     return context.task_run.model_copy(update=own), state
 
 
@@ -84,6 +84,7 @@ class Attempt:
     def __init__(self, retries: Retries, index: int, partition: Any) -> None:
         self._retries, self._index, self._partition = retries, index, partition
         self._number, self._began = 0, time.perf_counter()
+        self._started = datetime.now(UTC)
 
     def run(self, value: Any, arguments: Mapping[str, Any], wait: Wait) -> PartitionResult[Any]:
         """Call a plain function until it succeeds or may not be called again."""
@@ -118,7 +119,7 @@ class Attempt:
             await asyncio.sleep(delay)
 
     def _worthwhile(self, error: Exception) -> Any:
-        return self._retries.worthwhile(error, self._number, time.perf_counter() - self._began)
+        return self._retries.worthwhile(error, self._number, self._started)
 
     def _completed(self, value: Any) -> PartitionResult[Any]:
         seconds = time.perf_counter() - self._began

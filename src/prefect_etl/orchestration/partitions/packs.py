@@ -18,6 +18,7 @@ from prefect_etl.orchestration.partitions.attempts import Attempt, Retries
 from prefect_etl.orchestration.partitions.results import PartitionResult
 from prefect_etl.orchestration.partitions.source import Item, Items
 from prefect_etl.orchestration.partitions.travel import Compact, dumps
+from prefect_etl.orchestration.retries.waiting import waiting_by
 
 if TYPE_CHECKING:
     from prefect_etl.orchestration.partitions.record import Record
@@ -151,13 +152,20 @@ def run_pack(pack: Pack, arguments: Mapping[str, Any]) -> Any:
         PackError: Some failed.
     """
     retries, results, deadline = Retries(pack.task), [], Deadline(pack.task)
+
+    def wait(seconds: float) -> None:
+        pack.link.wait(min(seconds, deadline.left))
+        if deadline.over:
+            raise Stopped
+
     try:
-        for key, (index, partition, value) in pack.numbered():
-            if pack.link.stop.is_set() or deadline.over:
-                break
-            attempt = Attempt(retries, index, partition)
-            results.append(attempt.run(value, arguments, pack.link.wait))
-            pack.link.note(results[-1], key)
+        with waiting_by(wait):  # the waits of a retry policy, too
+            for key, (index, partition, value) in pack.numbered():
+                if pack.link.stop.is_set() or deadline.over:
+                    break
+                attempt = Attempt(retries, index, partition)
+                results.append(attempt.run(value, arguments, wait))
+                pack.link.note(results[-1], key)
     except BaseException:  # Prefect's timeout is raised in the thread, as its cancellation
         if not (pack.link.stop.is_set() or deadline.over):
             raise

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
@@ -23,6 +24,18 @@ class _Skipped:
 
 
 _skipped = _Skipped()
+# How the caller of a plain function waits, where that can be stopped.
+_sleep: ContextVar[Callable[[float], object]] = ContextVar("wait of retries", default=time.sleep)
+
+
+@contextmanager
+def waiting_by(sleep: Callable[[float], object]) -> Iterator[None]:
+    """Wait in this context as the function does; what it raises ends the attempts."""
+    token = _sleep.set(sleep)
+    try:
+        yield
+    finally:
+        _sleep.reset(token)
 
 
 @contextmanager
@@ -55,7 +68,7 @@ def wait(seconds: float, task_run: Any, *, elsewhere: float) -> None:
         elsewhere: The part of it that Prefect waits.
     """
     if not _skips(seconds, task_run):
-        time.sleep(max(seconds - elsewhere, 0.0))
+        _sleep.get()(max(seconds - elsewhere, 0.0))
 
 
 async def wait_async(seconds: float, task_run: Any, *, elsewhere: float) -> None:
@@ -72,4 +85,5 @@ def _skips(seconds: float, task_run: Any) -> bool:
 
 
 def _key(task_run: Any) -> Any:
-    return getattr(task_run, "id", None)
+    # Partitions of a packed run share its id, and begin at times of their own.
+    return getattr(task_run, "id", None), getattr(task_run, "start_time", None)
