@@ -58,6 +58,11 @@ def test_a_negative_threshold_is_refused():
         Thresholds(bytes=-1)
 
 
+def test_a_threshold_that_is_no_number_is_refused():
+    with pytest.raises(ConfigError, match="threshold_rows is a whole number, not '10'"):
+        Thresholds(rows="10")
+
+
 @given(COUNTS, COUNTS, COUNTS, COUNTS)
 def test_small_means_known_and_within_every_threshold(rows, in_bytes, most_rows, most_bytes):
     limits = Thresholds(most_rows, most_bytes)

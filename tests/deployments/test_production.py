@@ -76,6 +76,11 @@ def test_a_wrong_cron_expression_is_wrong_configuration(project):
         made(project, schedules=[{"cron": "every day"}])
 
 
+def test_a_schedule_of_a_dataset_that_is_not_there_is_wrong_configuration(project):
+    with pytest.raises(ConfigError, match=r"no dataset or transformation event; did you mean"):
+        made(project, schedules=[{"interval": 900, "parameters": {"only": ["event"]}}])
+
+
 def test_the_file_is_found_from_the_projects_folder(project, monkeypatch):
     deployment = made(project)["etl"]
     assert deployment.directory == str(project.root.resolve())

@@ -42,7 +42,7 @@ class Thresholds:
         bytes: The most bytes of a small one, in memory.
 
     Raises:
-        ConfigError: A threshold is negative.
+        ConfigError: A threshold is negative, or no whole number.
 
     Example:
         >>> Thresholds(rows=1000).route(Size(rows=2500, bytes=20_000))
@@ -56,6 +56,11 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         for name, limit in (("rows", self.rows), ("bytes", self.bytes)):
+            if limit is not None and not isinstance(limit, int):
+                raise ConfigError(
+                    f"threshold_{name} is a whole number, not {limit!r}",
+                    hint="Give a number, such as 1000.",
+                )
             if limit is not None and limit < 0:
                 raise ConfigError(
                     f"threshold_{name} is {limit}", hint="Give 0 to call all datasets large."

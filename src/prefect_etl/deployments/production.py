@@ -12,6 +12,7 @@ from prefect_etl.config.settings import Settings
 from prefect_etl.deployments.deployment import Deployment
 from prefect_etl.deployments.schedules import schedules_of
 from prefect_etl.errors import ConfigError
+from prefect_etl.pipeline.run import assert_known
 
 # Where a worker imports them from; `from prefect_etl import flow` is what Prefect looks for there.
 ENTRYPOINTS = {
@@ -74,10 +75,14 @@ def production(path: str | Path, settings: Settings | None = None) -> Production
         settings: Those of the file's folder if None.
 
     Raises:
-        ConfigError: The pipeline file or the settings are wrong.
+        ConfigError: The pipeline file or the settings are wrong, or a schedule names a dataset
+            that the pipeline does not have.
     """
     pipeline = Pipeline.load(path, settings)
     given = pipeline.settings.deployment
+    for schedule in given.schedules:
+        if schedule.pipeline in (None, pipeline.name):
+            assert_known(pipeline.spec, schedule.parameters.get("only") or ())
     return Production(
         pipeline=pipeline.name,
         deployments=tuple(_deployment(flow, pipeline, Path(path)) for flow in ENTRYPOINTS),

@@ -486,7 +486,7 @@ def test_generator_resources_and_connections_are_shared(tmp_path: Any) -> None:
 
 
 def test_what_is_wrong_is_refused() -> None:
-    with pytest.raises(ConfigError, match="at least 1"):
+    with pytest.raises(ConfigError, match="a number from 1"):
         shared(Told([]), limit=0)
     opened = Told([])
     with opened, pytest.raises(ConfigError, match="is open already"):

@@ -86,7 +86,8 @@ def map_partitions(
 def _check_task(task: Any, arguments: Any) -> None:
     if not isinstance(task, Task):
         raise ConfigError(
-            f"map_partitions takes a task, not {task!r}", hint="Put @task above the function."
+            f"map_partitions takes a task first, not a {type(task).__name__}",
+            hint="Put @task above the function: map_partitions(task, data).",
         )
     if task.isgenerator:
         raise ConfigError(

@@ -230,8 +230,8 @@ def shared(
         ...     connection.blocking.fetchall("SELECT 40 + 2")
         [(42,)]
     """
-    if limit is not None and limit < 1:
-        raise ConfigError(f"the limit of a shared resource is at least 1, not {limit}")
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise ConfigError(f"the limit of a shared resource is a number from 1, not {limit!r}")
     if isinstance(resource, ResourceManager):
         if resource.is_open:
             raise ConfigError(

@@ -79,6 +79,11 @@ def resolve(params: str | Mapping[str, Any]) -> Target:
         >>> described(resolve("duckdb:///warehouse.duckdb?read_only=true"))
         'duckdb:///warehouse.duckdb'
     """
+    if not isinstance(params, str | Mapping):
+        raise ConfigError(
+            f"the parameters of a connection are a URL or a mapping, not a {type(params).__name__}",
+            hint=_EXAMPLE,
+        )
     given = {"url": params} if isinstance(params, str) else dict(params)
     url, driver = given.pop("url", None), given.pop("driver", None)
     if url is not None:
