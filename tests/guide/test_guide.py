@@ -27,8 +27,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def results(tmp_path: Path) -> Iterator[None]:
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Results of these tests only: what an earlier run cached must not answer."""
+    monkeypatch.chdir(tmp_path)  # where rows are put aside
     folder = tmp_path / "results"
     with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: folder}):
         yield
