@@ -168,19 +168,25 @@ class FilesSource:
 
     @contextmanager
     def _translated(self, paths: Sequence[str]) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # whose it is, is asked when there is one: imports take time
+            translated = self._translation(error, paths)
+            if translated is None:
+                raise
+            raise translated from error
+
+    def _translation(self, error: Exception, paths: Sequence[str]) -> EtlError | None:
         import duckdb
         import pyarrow as pa
 
-        try:
-            yield
-        except EtlError:
-            raise
-        except duckdb.InterruptException:
-            raise
-        except duckdb.OutOfMemoryException as error:
-            raise storage_error(error, self._dataset.name) from error
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise _read_error(str(error), paths, self._dataset.name) from error
+        if isinstance(error, EtlError | duckdb.InterruptException):
+            return None
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return storage_error(error, self._dataset.name)
+        if isinstance(error, duckdb.Error | pa.ArrowException | OSError):
+            return _read_error(str(error), paths, self._dataset.name)
+        return None
 
 
 def _by_file(units: Sequence[Unit]) -> dict[str, list[Unit]]:
