@@ -34,7 +34,7 @@ def run_apart(call: Callable[[], Coroutine[Any, Any, R]]) -> R:
     try:
         thread.start()
         return outcome.result()
-    except BaseException:
+    except BaseException:  # Ctrl-C, or what a handler raised: the run ends first
         with suppress(RuntimeError):  # the loop is closed: the run is over
             loop.call_soon_threadsafe(task.cancel)
         raise

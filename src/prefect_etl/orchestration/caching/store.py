@@ -119,7 +119,7 @@ class CallStore(ResultStore):
             if self.metadata_storage is not None and not super().exists(key):
                 return False
             self._look()
-        except BaseException:
+        except BaseException:  # also Ctrl-C: the others that wait go on
             # Prefect asks before it feels responsible for the lock.
             self._call.flight.end()
             raise
@@ -133,7 +133,7 @@ class CallStore(ResultStore):
             if self.metadata_storage is not None and not await super().aexists(key):
                 return False
             await anyio.to_thread.run_sync(self._look)
-        except BaseException:
+        except BaseException:  # as above
             self._call.flight.end()
             raise
         return self._answer()

@@ -50,7 +50,7 @@ def size_of(value: object) -> tuple[int, int]:
         return 0, 0
     try:
         return rows_of(value) or 0, bytes_of_frame(value) or 0
-    except Exception:
+    except Exception:  # whatever a frame raises: a measure must not fail a task
         logger.debug("a frame could not be measured", exc_info=True)
         return 0, 0
 

@@ -47,7 +47,7 @@ def _run() -> None:
         for look in looks:
             try:
                 look()
-            except Exception:
+            except Exception:  # a measure must not end the thread that takes the next one
                 logger.debug("a run's metrics could not be looked after", exc_info=True)
 
 

@@ -93,7 +93,7 @@ class Shared(Generic[T]):
         use = _Use(scope, pool, instance)
         try:
             return self._keep(use, instance.life.opened.result())
-        except BaseException:
+        except BaseException:  # also Ctrl-C: nobody uses it then
             use.leave()
             raise
 
@@ -113,7 +113,7 @@ class Shared(Generic[T]):
         use = _Use(scope, pool, instance)
         try:
             return self._keep(use, await asyncio.wrap_future(instance.life.opened))
-        except BaseException:
+        except BaseException:  # also a cancellation: nobody uses it then
             use.leave()
             raise
 

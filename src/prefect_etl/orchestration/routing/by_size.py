@@ -153,7 +153,7 @@ def _route_sync(router: _Router, datasets: _Datasets, limit: int) -> Any:
                 work = partial(copy_context().run, _here, router, route, dataset)
                 running.append((name, threads.submit(work)))
                 running[-1][1].add_done_callback(lambda _: slots.release())
-        except BaseException:
+        except BaseException:  # also Ctrl-C: what has begun ends first
             threads.shutdown(wait=True, cancel_futures=True)
             raise
     errors = [(name, future.exception()) for name, future in running]
@@ -202,7 +202,7 @@ async def _route_async(router: _Router, datasets: _Datasets, limit: int) -> Any:
             route = router.route(name, dataset)
             running.append((name, asyncio.create_task(run(route, dataset))))
         await asyncio.wait([work for _, work in running]) if running else None
-    except BaseException:
+    except BaseException:  # also a cancellation: what has begun ends first
         for _, work in running:
             work.cancel()  # those that are done do not mind
         # What they use may be closed next: they come to their ends first.

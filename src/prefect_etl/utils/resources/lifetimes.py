@@ -143,7 +143,7 @@ class InThread(Generic[T]):
         """Set it up, and wait for that; an interruption stops the setup, and cleans up first."""
         try:
             return self.start().result()
-        except BaseException:
+        except BaseException:  # also Ctrl-C: what was opened is closed first
             self.ask_to_close()
             waited(self.closed)
             raise

@@ -121,7 +121,7 @@ class ResourceManager(Generic[T]):
         self._begin(life)
         try:
             return life.open()
-        except BaseException:
+        except BaseException:  # also Ctrl-C: it is not open
             self._end()
             raise
 
@@ -148,7 +148,7 @@ class ResourceManager(Generic[T]):
         self._begin(life)
         try:
             return await life.open() if isinstance(life, InTask) else life.open()
-        except BaseException:
+        except BaseException:  # also a cancellation: it is not open
             self._end()
             raise
 
