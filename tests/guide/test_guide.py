@@ -117,8 +117,13 @@ async def create_connection(params):
 
 
 async def test_4_a_monitored_flow_keeps_its_metrics(tmp_path: Path) -> None:
+    from prefect_etl import read_metrics
+
     guide = module_of(4, tmp_path, PROCESS_DATA)
-    await guide.monitored_flow()
+    state = await guide.monitored_flow(return_state=True)
+    kept = read_metrics(state.state_details.flow_run_id)
+    assert kept.value("records_processed", environment="production") == 1
+    assert kept.value("processing_time_seconds") is not None
 
 
 @pytest.mark.parametrize("sizes", [(10, 1_500, 1_000, 2_000)])
