@@ -5,6 +5,7 @@
     EtlError                       everything this package raises on purpose
     |-- Retriable                  the same call may succeed later; Prefect's retries apply
     |   |-- BusyError              another process holds what we need; names the holder
+    |   |-- UnreachableError       a server does not answer, or hung up
     |   |-- VersionConflict        another run published first; discard and plan again
     |   |-- PartitionsFailedError  fewer partitions succeeded than asked for; carries all results
     |   `-- SourceChangedError     the source moved while it was read
@@ -18,6 +19,7 @@
     |   |-- SchemaError            columns changed in a way that is not widening
     |   `-- ContractError          more rows broke the contract than it allows
     `-- ConfigError                the pipeline file, settings or options are wrong
+        `-- AccessError            a server refuses: password, permission, certificate
 
 Recovery is a type: policies ask ``isinstance``, never a message. Every message says what is
 wrong and where; ``hint`` says what to do next.
@@ -61,6 +63,10 @@ class Retriable(EtlError):
 
 class BusyError(Retriable):
     """Another process holds what we need, and the wait is over."""
+
+
+class UnreachableError(Retriable):
+    """A server does not answer, hung up, or says that it is starting or full."""
 
 
 class VersionConflict(Retriable):
@@ -129,3 +135,7 @@ class ContractError(DataError):
 
 class ConfigError(EtlError):
     """The pipeline file, the settings or the options are wrong."""
+
+
+class AccessError(ConfigError):
+    """A server refuses: a wrong password, no permission, a certificate that is not trusted."""

@@ -86,7 +86,7 @@ def test_the_fingerprint_changes_with_what_the_table_looks_like() -> None:
     ("fields", "message"),
     [
         ({"write": "merge"}, "needs key"),
-        ({"deleted_when": "gone"}, "write: merge only"),
+        ({"deleted_when": "gone"}, "merge and scd2 only"),
         ({"columns": {"select": ["a"], "drop": ["b"]}}, "not both"),
     ],
 )

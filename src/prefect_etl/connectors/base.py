@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
+from prefect_etl.core.cursor import Window
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult
-from prefect_etl.core.manifest import LoadRecord
+from prefect_etl.core.manifest import LoadRecord, Manifest
 from prefect_etl.core.rows import ArrowRows, Relation, Rows
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Batch, Unit
@@ -27,11 +28,14 @@ __all__ = [
     "ConnectionConfig",
     "Connector",
     "Destination",
+    "FoundTable",
     "Previewing",
     "Refinable",
     "Relation",
+    "Resuming",
     "Rows",
     "Source",
+    "Windowed",
 ]
 
 if TYPE_CHECKING:
@@ -87,6 +91,37 @@ class Previewing(Protocol):
         ...
 
 
+@runtime_checkable
+class Resuming(Protocol):
+    """A source that reads in several batches, and goes on where a killed run stopped.
+
+    Its batches are called :class:`~prefect_etl.core.unit.Batch` with a ``reading`` that tells the
+    whole plan, so any of them that is in the raw zone brings back the others with the same bounds.
+    """
+
+    def resume(self, held: Sequence[Manifest], state: LedgerState) -> Sequence[Batch] | None:
+        """All batches of the plan that some complete ones belong to; None: make a new plan.
+
+        Args:
+            held: Batches in the raw zone that extend the ledger's version, oldest first.
+            state: What the ledger knows.
+        """
+        ...
+
+
+@runtime_checkable
+class Windowed(Protocol):
+    """A source that can read any window of its cursor, for a backfill."""
+
+    def window(self, window: Window, state: LedgerState) -> Sequence[Batch]:
+        """How to read a window; the unit is remembered by the ledger.
+
+        Raises:
+            ConfigError: The dataset has no cursor, or the bounds do not fit its type.
+        """
+        ...
+
+
 class Destination(Protocol):
     """One place with tables and the ledger beside them."""
 
@@ -137,6 +172,27 @@ class ConnectionConfig(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class FoundTable:
+    """A table or view that a connection has.
+
+    Attributes:
+        schema: Its schema; empty where the system has none.
+        name: Its name.
+        kind: ``table`` or ``view``.
+        columns: With DuckDB's names of their types.
+        key: The columns of its primary key.
+        rows: About how many; None where the system does not know.
+    """
+
+    schema: str
+    name: str
+    kind: str
+    columns: TableSchema
+    key: tuple[str, ...] = ()
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Connector:
     """What the registry knows of a system.
 
@@ -147,6 +203,8 @@ class Connector:
         dataset: Its dataset config; None where it is not a source.
         source: Makes a source; None where it is not one.
         destination: Makes a destination; None where it is not one.
+        discover: Lists the tables and views of a connection; None where it has none to list.
+        test: Connects, and says in a few words to what; raises where it cannot.
     """
 
     name: str
@@ -155,3 +213,5 @@ class Connector:
     dataset: type[DatasetSpec] | None = None
     source: Callable[[Any, Any, Session], Source] | None = None
     destination: Callable[[Any, Session], Destination] | None = None
+    discover: Callable[[Any, Session], Sequence[FoundTable]] | None = None
+    test: Callable[[Any], str] | None = None

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 
 @dataclass(frozen=True, slots=True)
 class Accounting:
-    """The rows of a unit or load: ``read`` is the sum of all the other counts but ``replaced``.
+    """The rows of a unit or load: ``read`` is the sum of all the others but the last two.
 
     Attributes:
         read: Rows read from the source.
@@ -18,7 +18,10 @@ class Accounting:
         superseded: Rows that lost against a later version of their key.
         filtered: Rows that ``where`` left out.
         quarantined: Rows that broke the contract and were put aside.
-        replaced: Rows of an earlier version of the unit (or table) that were taken out first.
+        replaced: Rows of an earlier version of the unit (or window, or table) that were taken out
+            first.
+        missing: Rows of the table that were deleted, or closed, because the source does not have
+            their key any more.
 
     Example:
         >>> Accounting(read=3, inserted=2, quarantined=1).balanced
@@ -34,6 +37,7 @@ class Accounting:
     filtered: int = 0
     quarantined: int = 0
     replaced: int = 0
+    missing: int = 0
 
     @property
     def loaded(self) -> int:

@@ -14,10 +14,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from prefect_etl.core.contract import Contract
+from prefect_etl.core.cursor import CursorField
 from prefect_etl.core.schema import EvolutionPolicy
 from prefect_etl.core.types import TypeName
 
-WriteMode = Literal["append", "replace", "merge"]
+WriteMode = Literal["append", "replace", "merge", "scd2"]
+Missing = Literal["keep", "delete"]
+Naming = Literal["keep", "snake_case"]
+
+
+_MISSING: Mapping[WriteMode, Missing] = {"merge": "keep", "scd2": "delete"}
 
 
 def _listed(value: Any) -> Any:
@@ -63,14 +69,35 @@ class DatasetSpec(BaseModel):
     schema_: str | None = Field(None, alias="schema", description="The table's schema.")
     write: WriteMode = Field(
         "append",
-        description="append adds rows; merge upserts by key; replace swaps the whole table.",
+        description="append adds rows; merge upserts by key; replace swaps the whole table; scd2 "
+        "keeps all versions of a key, each with the time for which it held.",
     )
-    key: Names = Field((), description="The columns that identify a row; merge needs them.")
-    cursor: str | None = Field(
+    key: Names = Field((), description="The columns that identify a row; merge and scd2 need them.")
+    cursor: CursorField | None = Field(
         None, description="The column that grows: of two versions of a key the higher one wins."
     )
     deleted_when: str | None = Field(
-        None, description="A SQL condition; a row for which it is true deletes its key (merge)."
+        None,
+        description="A SQL condition; a row for which it is true deletes its key (merge, scd2).",
+    )
+    missing: Missing | None = Field(
+        None,
+        description="What becomes of keys that a source read as a whole does not have any more "
+        "(merge, scd2): keep them, or delete them; scd2 closes their version. Default: keep for "
+        "merge, delete for scd2.",
+    )
+    track: Names = Field(
+        (),
+        description="scd2: the columns whose change makes a new version; if not given, all but "
+        "the key and the cursor.",
+    )
+    naming: Naming = Field(
+        "keep", description="The names of columns: as in the source, or in snake_case."
+    )
+    before: Names = Field((), description="SQL that runs in the load's transaction, at its start.")
+    after: Names = Field((), description="SQL that runs in the load's transaction, at its end.")
+    adopt: bool = Field(
+        False, description="Load into a table that exists already and no pipeline made."
     )
     types: Mapping[str, TypeName] = Field(
         default_factory=dict, description="Source column: type, instead of the detected one."
@@ -97,6 +124,21 @@ class DatasetSpec(BaseModel):
         return self.write == "append" and self.unit_column
 
     @property
+    def keyed(self) -> bool:
+        """Whether rows are found in the table by their key."""
+        return self.write in ("merge", "scd2")
+
+    @property
+    def cursor_column(self) -> str | None:
+        """The cursor's name in the table; None where there is none."""
+        return self.cursor.column if self.cursor else None
+
+    @property
+    def deletes_missing(self) -> bool:
+        """Whether keys that a whole source does not have any more are deleted, or closed."""
+        return self.keyed and (self.missing or _MISSING[self.write]) == "delete"
+
+    @property
     def fingerprint(self) -> str:
         """Changes when anything changes that decides what the table looks like."""
         text = self.model_dump_json(exclude={"name"}, fallback=repr)
@@ -104,8 +146,12 @@ class DatasetSpec(BaseModel):
 
     @model_validator(mode="after")
     def _modes_and_keys_fit(self) -> DatasetSpec:
-        if self.write == "merge" and not self.key:
-            raise ValueError("write: merge needs key: the columns that identify a row")
-        if self.deleted_when is not None and self.write != "merge":
-            raise ValueError("deleted_when works with write: merge only")
+        if self.keyed and not self.key:
+            raise ValueError(f"write: {self.write} needs key: the columns that identify a row")
+        if self.deleted_when is not None and not self.keyed:
+            raise ValueError("deleted_when works with write: merge and scd2 only")
+        if self.missing is not None and not self.keyed:
+            raise ValueError("missing works with write: merge and scd2 only")
+        if self.track and self.write != "scd2":
+            raise ValueError("track works with write: scd2 only")
         return self

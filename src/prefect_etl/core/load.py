@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from prefect_etl.core.accounting import Accounting
+from prefect_etl.core.cursor import Window
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
+from prefect_etl.core.rows import ArrowRows
 from prefect_etl.core.schema import Evolution
 from prefect_etl.core.unit import Unit
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,17 @@ class Load:
         run_id: The run that loads.
         lineage: The history that the load belongs to; a new one begins if None.
         refresh: Begin from an empty table.
+        window: The part of the source that was read; None where it was not read by its cursor. An
+            append first takes the rows of the window out of the table: they are read again.
+        cursor: The highest cursor ever loaded, as text, when this load is done.
+        whole: The units are all that the source has now, so a key that is not among the rows is
+            missing there.
+        moment: When reading began: the time from which an ``scd2`` version holds where the dataset
+            has no cursor.
+        stream: Rows that ``rows`` reads as the table ``_etl_stream``, once; None where it reads the
+            raw zone.
+        counted: How many rows were read at the source, once they are written; None where it is
+            known before, and stands in the units.
         replays: The version that the load made when it was first published, where it is published
             again; it may skip versions that a refresh made needless.
     """
@@ -61,7 +77,26 @@ class Load:
     run_id: str
     lineage: str | None = None
     refresh: bool = False
+    window: Window | None = None
+    cursor: str | None = None
+    whole: bool = False
+    moment: datetime = _EPOCH
+    stream: ArrowRows | None = None
+    counted: Callable[[], int] | None = None
     replays: int | None = None
+
+    def counts(self, written: int) -> dict[int, Accounting]:
+        """What is known of the rows of each unit, when all of them were given to the destination.
+
+        Args:
+            written: Rows that ``rows`` gave; only a load without raw zone, which has one unit,
+                learns from it how many were left out.
+        """
+        if self.counted is None:
+            return {unit.unit_id: unit.counts for unit in self.units}
+        read = self.counted()
+        (unit,) = self.units
+        return {unit.unit_id: replace(unit.counts, read=read, filtered=read - written)}
 
     @property
     def version(self) -> int:

@@ -11,6 +11,13 @@ UNIT_INDEX = "_etl_unit"
 # Of every prepared row: the number of its unit, and its place in the raw file, from 1.
 UNIT_ID = "_etl_unit_id"
 ROW_NUMBER = "_etl_row"
+# Of a row that is merged: whether ``deleted_when`` holds. Of an scd2 table: a hash of the tracked
+# columns, and the time for which they held (``valid_to`` is null of the version that holds now).
+DELETED = "_etl_deleted"
+ROW_HASH = "_etl_hash"
+VALID_FROM, VALID_TO = "valid_from", "valid_to"
+# Rows that come without a raw zone, as SQL names them.
+STREAM = "_etl_stream"
 RESERVED_PREFIX = "_etl_"
 
 

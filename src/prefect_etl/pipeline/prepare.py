@@ -165,7 +165,7 @@ def _assert_columns(schema: TableSchema, spec: DatasetSpec) -> None:
     contract = spec.contract.columns if spec.contract else {}
     for field, names in (
         ("key", spec.key),
-        ("cursor", (spec.cursor,) if spec.cursor else ()),
+        ("cursor", (spec.cursor_column,) if spec.cursor_column else ()),
         ("contract", tuple(contract)),
     ):
         missing = [name for name in names if schema.find(name) is None]

@@ -55,7 +55,8 @@ class DuckDBDataset(DatasetSpec):
     def source_cursor(self) -> str | None:
         """The cursor's name in the source, before columns were renamed."""
         renamed = {new: old for old, new in self.columns.rename.items()}
-        return renamed.get(self.cursor, self.cursor) if self.cursor else None
+        name = self.cursor_column
+        return renamed.get(name, name) if name else None
 
 
 class _File(Protocol):

@@ -117,7 +117,7 @@ def _merge(
             f"SELECT {UNIT_ID}, _etl_action, count(*) FROM {_STAGE} GROUP BY ALL"
         ).fetchall()
         _apply(cursor, table, load)
-        if load.dataset.deleted_when is not None and load.dataset.cursor is not None:
+        if load.dataset.deleted_when is not None and load.dataset.cursor_column is not None:
             _bury(cursor, table, load)
     finally:
         cursor.execute(f"DROP TABLE IF EXISTS {_STAGE}")
@@ -134,17 +134,19 @@ def _merge(
 def _stage(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str], load: Load) -> None:
     dataset = load.dataset
     keys = ", ".join(identifier(name) for name in dataset.key)
-    cursor_first = f"{identifier(dataset.cursor)} DESC NULLS LAST, " if dataset.cursor else ""
+    cursor_first = (
+        f"{identifier(dataset.cursor_column)} DESC NULLS LAST, " if dataset.cursor_column else ""
+    )
     latest = (
         f"row_number() OVER (PARTITION BY {keys} "
         f"ORDER BY {cursor_first}{UNIT_ID} DESC, {ROW_NUMBER} DESC) = 1"
     )
     joined = " AND ".join(f"t.{identifier(name)} = s.{identifier(name)}" for name in dataset.key)
     tombstone_join, buried = "", "FALSE"
-    if dataset.cursor and dataset.deleted_when is not None:
+    if dataset.cursor_column and dataset.deleted_when is not None:
         key_json = f"json_array({', '.join(f's.{identifier(k)}' for k in dataset.key)})"
-        kind = load.evolution.schema[dataset.cursor].type
-        mine = f"s.{identifier(dataset.cursor)}"
+        kind = load.evolution.schema[dataset.cursor_column].type
+        mine = f"s.{identifier(dataset.cursor_column)}"
         # Null is lower than any cursor, here as elsewhere.
         older = f"({mine} IS NULL OR {mine} < CAST(g.cursor_value AS {kind}))"
         buried = f"(g.cursor_value IS NOT NULL AND {older})"
@@ -174,8 +176,8 @@ def _action(load: Load, buried: str) -> str:
         for c in load.evolution.schema
     )
     older = "FALSE"
-    if dataset.cursor:
-        name = identifier(dataset.cursor)
+    if dataset.cursor_column:
+        name = identifier(dataset.cursor_column)
         older = (
             f"({present} AND (s.{name} < t.{name} OR (s.{name} IS NULL AND t.{name} IS NOT NULL)))"
         )
@@ -207,7 +209,7 @@ def _bury(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str], load: Load)
         f"DELETE FROM {LEDGER}.tombstones WHERE {this} AND key IN (SELECT {key_json} "
         f"FROM {_STAGE} WHERE _etl_action IN ('inserted', 'updated', 'deleted'))"
     )
-    cursor_name = identifier(str(load.dataset.cursor))
+    cursor_name = identifier(str(load.dataset.cursor_column))
     cursor.execute(
         f"INSERT INTO {LEDGER}.tombstones SELECT {literal(table[0])}, {literal(table[1])}, "
         f"{key_json}, CAST({cursor_name} AS VARCHAR) FROM {_STAGE} "
@@ -217,13 +219,13 @@ def _bury(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str], load: Load)
 
 def highest_cursor(cursor: duckdb.DuckDBPyConnection, load: Load, before: str | None) -> str | None:
     """The highest cursor ever loaded, as text; deleted rows count too."""
-    if load.dataset.cursor is None:
+    if load.dataset.cursor_column is None:
         return None
-    kind = load.evolution.schema[load.dataset.cursor].type
+    kind = load.evolution.schema[load.dataset.cursor_column].type
     # From the load, not the table: a row that was read and lost, or deleted, was seen all the same.
     earlier = literal(None if load.refresh else before)
     row = cursor.execute(
-        f"SELECT CAST(greatest(max({identifier(load.dataset.cursor)}), CAST({earlier} AS {kind})) "
-        f"AS VARCHAR) FROM ({load.rows})"
+        f"SELECT CAST(greatest(max({identifier(load.dataset.cursor_column)}), "
+        f"CAST({earlier} AS {kind})) AS VARCHAR) FROM ({load.rows})"
     ).fetchone()
     return row[0] if row else None

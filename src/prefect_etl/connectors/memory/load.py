@@ -77,7 +77,7 @@ def incoming_rows(session: Session, load: Load) -> list[Incoming]:
     """Run the SQL of a load and fetch its rows."""
     columns = ", ".join(identifier(name) for name in load.evolution.schema.names)
     deleted = load.dataset.deleted_when or "FALSE"
-    cursor = identifier(load.dataset.cursor) if load.dataset.cursor else "NULL"
+    cursor = identifier(load.dataset.cursor_column) if load.dataset.cursor_column else "NULL"
     fetched = session.query(
         f"SELECT {UNIT_ID}, {ROW_NUMBER}, coalesce(({deleted}), FALSE), "
         f"CAST({cursor} AS VARCHAR), {columns} FROM ({load.rows})"
@@ -209,7 +209,7 @@ def _action(row: Incoming, old: Row | None, tombstone: Any, load: Load) -> str:
 
 
 def _cursor(values: Values, load: Load) -> Any:
-    return values[_name(values, load.dataset.cursor)] if load.dataset.cursor else None
+    return values[_name(values, load.dataset.cursor_column)] if load.dataset.cursor_column else None
 
 
 def _name(values: Values, wanted: str) -> str:
@@ -272,7 +272,7 @@ def _conversion(kind: str) -> Callable[[Any], Any]:
 
 def _highest(before: MemoryTable, load: Load, rows: Sequence[Incoming]) -> tuple[Any, str | None]:
     """The highest cursor ever loaded, of rows that lost or were deleted too; value and text."""
-    if load.dataset.cursor is None:
+    if load.dataset.cursor_column is None:
         return None, None
     found = [(before.cursor, before.state.cursor)]
     found += [(_cursor(row.values, load), row.cursor_text) for row in rows]

@@ -1,0 +1,1 @@
+"""PostgreSQL: as source, as destination, and as the place of transformations."""
