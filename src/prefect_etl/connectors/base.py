@@ -25,6 +25,7 @@ from prefect_etl.core.unit import Batch, Unit
 
 __all__ = [
     "ArrowRows",
+    "Closing",
     "ConnectionConfig",
     "Connector",
     "Destination",
@@ -88,6 +89,15 @@ class Previewing(Protocol):
 
     def schema(self, batch: Batch) -> TableSchema | None:
         """The columns that reading the batch will give, as far as they are known."""
+        ...
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A source that holds something open between its reads: a snapshot, a connection."""
+
+    def close(self) -> None:
+        """Let go of it; safe to call twice."""
         ...
 
 

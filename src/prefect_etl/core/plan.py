@@ -27,6 +27,7 @@ class DatasetPlan:
         removed: Positions that the source no longer has.
         schema_changes: In words, as far as they can be told before reading.
         refresh: Whether the load begins from an empty table.
+        resumes: Whether it does what another run began; what is new since then comes after it.
         error: Why it is blocked.
         hint: What to do about that.
     """
@@ -41,6 +42,7 @@ class DatasetPlan:
     removed: tuple[str, ...] = ()
     schema_changes: tuple[str, ...] = ()
     refresh: bool = False
+    resumes: bool = False
     error: str | None = None
     hint: str | None = None
 

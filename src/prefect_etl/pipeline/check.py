@@ -49,7 +49,7 @@ class Checked:
 
 def key_rules(spec: DatasetSpec) -> tuple[Rule, ...]:
     """A row without a key cannot be merged; it is put aside whatever the contract says."""
-    if spec.write != "merge":
+    if not spec.keyed:
         return ()
     return tuple(
         Rule(f"{name}.key", f"key column {name} is null", f"{identifier(name)} IS NULL")

@@ -7,15 +7,20 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect_etl.core.accounting import total
+from prefect_etl.core.cursor import Window
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult, LoadUnit
 from prefect_etl.core.manifest import LoadRecord, Manifest
 from prefect_etl.core.plan import DatasetPlan
 from prefect_etl.core.report import DatasetReport
+from prefect_etl.core.schema import Column, TableSchema
+from prefect_etl.core.sql import identifier, literal
+from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import StorageError, VersionConflict
 from prefect_etl.pipeline.check import Checked, assert_acceptable, check
 from prefect_etl.pipeline.extract import Extracted
@@ -148,6 +153,24 @@ def _readable(files: Sequence[Path]) -> Iterator[None]:
         raise
 
 
+def window_of(manifests: Sequence[Manifest]) -> Window | None:
+    """The window that was read; None where the source was not read by its cursor."""
+    readings = [manifest.reading for manifest in manifests if "upper" in manifest.reading]
+    if not readings:
+        return None
+    first = readings[0]
+    return Window(
+        first.get("lower"), first["upper"], bool(first.get("nulls")), bool(first.get("open"))
+    )
+
+
+def highest_cursor(session: Session, column: Column, rows: str, before: str | None) -> str | None:
+    """The highest cursor of some rows, or the one before where that is higher; as text."""
+    highest = f"greatest(max({identifier(column.name)}), CAST({literal(before)} AS {column.type}))"
+    ((found,),) = session.query(f"SELECT CAST({highest} AS VARCHAR) FROM ({rows})")
+    return None if found is None else str(found)
+
+
 @dataclass(frozen=True, slots=True)
 class _Loading:
     """One load of one dataset, step by step."""
@@ -175,6 +198,7 @@ class _Loading:
         )
         entry = self._put_aside(prepared, checked, numbered)
         assert_acceptable(checked, self.spec, entry.path if entry else None)
+        window = window_of(manifests)
         load = Load(
             pipeline=self.workspace.spec.name,
             dataset=self.spec,
@@ -186,6 +210,10 @@ class _Loading:
             run_id=self.workspace.run_id,
             lineage=self.lineage,
             refresh=self.refresh,
+            window=window,
+            cursor=self._cursor(prepared.evolution.schema, checked.good, window),
+            whole=self._whole(manifests),
+            moment=datetime.fromtimestamp(min(m.created_ns for m in manifests) / 1e9, UTC),
             replays=self.replays,
         )
         result = self.workspace.destination.commit(load)
@@ -202,6 +230,19 @@ class _Loading:
         except StorageError as error:  # the load is published, and the next run settles it
             logger.warning("%s", error)
         return self._report(load, result, checked, entry)
+
+    def _cursor(self, schema: TableSchema, rows: str, window: Window | None) -> str | None:
+        """The highest cursor ever loaded; of rows that lose or are deleted, too."""
+        before = None if self.refresh else self.state.cursor
+        if window is not None and not window.open:
+            return before if window.upper is None else window.upper
+        if self.spec.cursor_column is None:
+            return before
+        return highest_cursor(self.workspace.session, schema[self.spec.cursor_column], rows, before)
+
+    def _whole(self, manifests: Sequence[Manifest]) -> bool:
+        """Whether the rows are all that the source has: it knows, or its user says so."""
+        return self.spec.missing == "delete" or all(m.reading.get("whole") for m in manifests)
 
     def _number(self, manifests: Sequence[Manifest]) -> _Numbered:
         """Number units by position: of two versions of a key the later file wins."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from prefect_etl.connectors.base import Previewing, Source
+from prefect_etl.connectors.base import Previewing, Resuming, Source
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.manifest import LoadRecord, Manifest
@@ -109,6 +109,11 @@ def _plan_units(
     source: Source, spec: DatasetSpec, state: LedgerState, zone: DatasetZone, *, refresh: bool
 ) -> DatasetPlan:
     before = _emptied(state) if refresh else state
+    if not refresh and (batches := _resumed(source, zone, state)):
+        plan = DatasetPlan(spec.name, table_name(spec), "load", (), state, batches, resumes=True)
+        pending = sum(manifest is not None for manifest in held(zone, plan))
+        reason = f"goes on with {pending} of {len(batches)} batches in the raw zone"
+        return replace(plan, pending=pending, reasons=(reason,))
     units = list(source.units(before))
     found = compare(units, before)
     todo = wanted(spec, units, before)
@@ -124,6 +129,14 @@ def _plan_units(
         reasons=tuple(_why(found, state, refresh=refresh, pending=pending, of=len(batches))),
         schema_changes=_schema_changes(source, spec, before, batches),
     )
+
+
+def _resumed(source: Source, zone: DatasetZone, state: LedgerState) -> tuple[Batch, ...]:
+    """The batches of a plan that another run began; none where there is no such plan."""
+    if not isinstance(source, Resuming):
+        return ()
+    begun = [m for m in zone.candidates(state.version, state.lineage) if m.extends == state.version]
+    return tuple((begun and source.resume(begun, state)) or ())
 
 
 def table_name(spec: DatasetSpec) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.manifest import Manifest
+from prefect_etl.core.naming import assert_apart, snake_case
 from prefect_etl.core.rows import RESERVED_PREFIX, ROW_NUMBER, UNIT_ID, UNIT_INDEX
 from prefect_etl.core.schema import UNKNOWN, Column, Evolution, TableSchema, evolve, widen
 from prefect_etl.core.sql import identifier, literals
@@ -79,13 +80,15 @@ def project(raw: TableSchema, spec: DatasetSpec) -> list[Projected]:
     for column in chosen:
         if column.name.lower() in dropped:
             continue
-        name = renames.get(column.name.lower(), column.name)
+        named = snake_case(column.name) if spec.naming == "snake_case" else column.name
+        name = renames.get(column.name.lower(), named)
         if name.lower().startswith(RESERVED_PREFIX):
             raise SchemaError(
                 f"{spec.name}: the column name {name} is reserved",
                 hint=f"Use columns: {{drop: [{column.name}]}} or {{rename: …}}.",
             )
         projected.append(_project_one(column, name, spec))
+    assert_apart(((part.source, part.column.name) for part in projected), spec.name)
     return projected
 
 

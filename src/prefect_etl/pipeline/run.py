@@ -150,17 +150,22 @@ def _attempt(
         case "blocked":
             return replace(base, status="failed", reason=plan.error or reason, hint=plan.hint or "")
         case "load":
-            return steps.load(plan, extracted or extract_dataset(workspace, plan, steps.extract))
-    replayed = replay_loads(workspace, plan)
-    following = plan_dataset(workspace, plan.dataset)
+            done = steps.load(plan, extracted or extract_dataset(workspace, plan, steps.extract))
+            return _followed(workspace, done, steps) if plan.resumes else done
+    return _followed(workspace, replay_loads(workspace, plan), steps)
+
+
+def _followed(workspace: Workspace, done: DatasetReport, steps: Steps) -> DatasetReport:
+    """What was done for an earlier run, and then what is new since."""
+    following = plan_dataset(workspace, done.dataset)
     if following.action == "skip":
-        return replayed
+        return done
     later = _attempt(workspace, following, steps, None)
     return replace(
         later,
-        reason=f"{replayed.reason}; {later.reason}",
-        units=replayed.units + later.units,
-        counts=replayed.counts + later.counts,
+        reason=f"{done.reason}; {later.reason}",
+        units=done.units + later.units,
+        counts=done.counts + later.counts,
     )
 
 

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from urllib.parse import quote
 from uuid import uuid4
 
-from prefect_etl.connectors.base import Destination, Source
+from prefect_etl.connectors.base import Closing, Destination, Source
 from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import ConfigError
+from prefect_etl.pipeline.discovery import discovered
 from prefect_etl.pipeline.spec import PipelineSpec, SourcedDataset
 from prefect_etl.storage.lease import Lease
 from prefect_etl.storage.leftovers import remove_leftovers
@@ -64,7 +66,9 @@ class Workspace:
     """
 
     def __init__(self, spec: PipelineSpec, options: Options, run_id: str) -> None:
-        self.spec = spec
+        self._given = spec
+        self._sources: dict[str, Source] = {}
+        self._opening = Lock()
         self.options = options
         self.run_id = run_id
         self.stopping = False
@@ -74,6 +78,11 @@ class Workspace:
         self.log = RunLog(self.folder / "runs", self.raw.leases)
         self.quarantine = self.folder / "quarantine"
         self.reports = self.folder / "reports"
+
+    @cached_property
+    def spec(self) -> PipelineSpec:
+        """The pipeline; where it names tables by a pattern, what a source has of them now."""
+        return discovered(self._given, lambda: self.session)
 
     @cached_property
     def session(self) -> Session:
@@ -110,11 +119,15 @@ class Workspace:
         )
 
     def source(self, sourced: SourcedDataset) -> Source:
-        """A dataset's source."""
+        """A dataset's source; one for the whole run, so that its reads can share a snapshot."""
         make = sourced.connection.connector.source
         if make is None:
             raise ConfigError(f"{sourced.connection.connector.name} cannot be a source")
-        return make(sourced.connection.config, sourced.spec, self.session)
+        with self._opening:
+            if sourced.spec.name not in self._sources:
+                opened = make(sourced.connection.config, sourced.spec, self.session)
+                self._sources[sourced.spec.name] = opened
+            return self._sources[sourced.spec.name]
 
     def interrupt(self) -> None:
         """Stop the engine's statements: the run is over."""
@@ -123,7 +136,10 @@ class Workspace:
             self.session.interrupt()
 
     def close(self) -> None:
-        """Stop the engine, if it was started."""
+        """Close the sources, and stop the engine, if it was started."""
+        for source in self._sources.values():
+            if isinstance(source, Closing):
+                source.close()
         if "session" in self.__dict__:
             self.session.close()
         spill = self.folder / "spill"

@@ -151,7 +151,7 @@ def test_mistakes_in_fields_are_told_in_plain_english(refused, fields, said):
         ("- a\n", "must be a mapping, not a list"),
         (MINIMAL + "sources: [a]\n", "sources: must be a mapping, not a list"),
         (MINIMAL + "sources: {s: 3}\n", "sources.s: must be a mapping, not 3"),
-        (MINIMAL + "sources: {s: {connection: 'memory://m'}}\n", "datasets is missing"),
+        (MINIMAL + "sources: {s: {connection: 'memory://m'}}\n", "give datasets, or tables"),
         (MINIMAL + "sources: {s: {datasets: {}}}\n", "sources.s: connection is missing"),
         (MINIMAL + "transformations: {t: text}\n", "transformations.t: must be a mapping"),
         (MINIMAL + "transformations: {t: {sql: a.sql, python: 'a:b'}}\n", "either sql or python"),

@@ -6,6 +6,7 @@ from prefect_etl.pipeline.spec.connection import Connection
 from prefect_etl.pipeline.spec.pipeline import (
     PipelineSpec,
     SourcedDataset,
+    SourcedTables,
     load_pipeline,
     pipeline_from,
     pipeline_schema,
@@ -15,6 +16,7 @@ __all__ = [
     "Connection",
     "PipelineSpec",
     "SourcedDataset",
+    "SourcedTables",
     "load_pipeline",
     "pipeline_from",
     "pipeline_schema",

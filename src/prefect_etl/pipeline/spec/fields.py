@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from prefect_etl.core.dataset import Names
 
 
 class SourceFields(BaseModel):
@@ -16,7 +18,22 @@ class SourceFields(BaseModel):
     connection: str = Field(
         min_length=1, description="A URI, or the name of a connection in the settings."
     )
-    datasets: Mapping[str, Any] = Field(description="Name of the dataset: its fields.")
+    datasets: Mapping[str, Any] | None = Field(None, description="Name of the dataset: its fields.")
+    tables: Names = Field(
+        (), description="Patterns such as public.*: each table that matches is a dataset."
+    )
+    exclude: Names = Field((), description="Patterns of tables to leave out.")
+    defaults: Mapping[str, Any] = Field(
+        default_factory=dict, description="Fields of the datasets that tables: makes."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> SourceFields:
+        if self.datasets is None and not self.tables:
+            raise ValueError("give datasets, or tables")
+        if (self.exclude or self.defaults) and not self.tables:
+            raise ValueError("exclude and defaults speak of tables, which is not given")
+        return self
 
 
 class PipelineFields(BaseModel):

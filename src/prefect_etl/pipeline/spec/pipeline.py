@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +42,25 @@ class SourcedDataset:
 
 
 @dataclass(frozen=True, slots=True)
+class SourcedTables:
+    """Tables of a source that are named by patterns, and are found when the pipeline runs.
+
+    Attributes:
+        source: The source's name in the pipeline file.
+        connection: How to reach it.
+        patterns: Which tables.
+        exclude: Which of them not.
+        defaults: Fields that their datasets have.
+    """
+
+    source: str
+    connection: Connection
+    patterns: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineSpec:
     """A whole pipeline.
 
@@ -51,6 +70,7 @@ class PipelineSpec:
         path: The file it was read from; None where it was made in Python.
         destination: Where the tables are.
         datasets: In the order of the file.
+        tables: Datasets that are known only when the sources are asked.
         transformations: In the order of the file.
     """
 
@@ -60,6 +80,7 @@ class PipelineSpec:
     destination: Connection
     datasets: tuple[SourcedDataset, ...] = ()
     transformations: tuple[TransformationSpec, ...] = ()
+    tables: tuple[SourcedTables, ...] = ()
 
 
 def load_pipeline(
@@ -152,6 +173,7 @@ class _Builder:
         self.expansion = expansion
         self.root = root
         self.connections = Connections(root, connections, expansion)
+        self.tables: list[SourcedTables] = []
         self.mistakes = [*document.mistakes, *expansion.mistakes]
 
     def build(self, path: Path | None) -> PipelineSpec:
@@ -167,7 +189,15 @@ class _Builder:
             self.mistakes += claim_mistakes(parts, destination.config.default_schema)
         if self.mistakes or fields is None or destination is None:
             raise self.document.error(self.mistakes)
-        return PipelineSpec(fields.name, self.root, path, destination, datasets, transformations)
+        return PipelineSpec(
+            fields.name,
+            self.root,
+            path,
+            destination,
+            datasets,
+            transformations,
+            tuple(self.tables),
+        )
 
     def _fields(self, model: type[_Model], value: Any, place: Place) -> _Model | None:
         """Validate a mapping of the file; what is wrong is noted."""
@@ -224,7 +254,7 @@ class _Builder:
         datasets: list[SourcedDataset] = []
         for source, value in self._named("sources").items():
             place = ("sources", source)
-            self._fields(SourceFields, value, place)
+            fields = self._fields(SourceFields, value, place)
             text = value.get("connection") if isinstance(value, Mapping) else None
             if not isinstance(text, str) or not text:
                 continue
@@ -233,11 +263,22 @@ class _Builder:
             model = connector.dataset if connector else None
             if model is None:
                 continue
-            for name, fields in self._named(*place, "datasets").items():
-                spec = self._entry(model, name, fields, (*place, "datasets", name))
+            if fields is not None and fields.tables and connection is not None:
+                self._pattern(source, connection, fields)
+            for name, entry in self._named(*place, "datasets").items():
+                spec = self._entry(model, name, entry, (*place, "datasets", name))
                 if spec is not None and connection is not None:
                     datasets.append(SourcedDataset(source, connection, spec))
         return datasets
+
+    def _pattern(self, source: str, connection: Connection, fields: SourceFields) -> None:
+        if connection.connector.discover is None:
+            problem = f"{connection.connector.name} cannot list its tables; name each as a dataset"
+            self.mistakes.append(Mistake(("sources", source, "tables"), problem))
+            return
+        self.tables.append(
+            SourcedTables(source, connection, fields.tables, fields.exclude, fields.defaults)
+        )
 
     def _source(self, text: str, place: Place) -> Connection | None:
         found = self.connections.resolve(text, place, self.mistakes)
