@@ -11,12 +11,14 @@ from typing import Any, Self
 
 from prefect_etl.config.settings import Settings, load_settings
 from prefect_etl.connectors.registry import connector_for
+from prefect_etl.core.backfill import BackfillPlan, windows
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.plan import RunPlan
 from prefect_etl.core.report import RunReport
 from prefect_etl.errors import ConfigError, RunFailedError
 from prefect_etl.orchestration.active import connections_of, options_of
 from prefect_etl.orchestration.apart import run_apart
+from prefect_etl.pipeline.backfill import plan_backfill
 from prefect_etl.pipeline.progress import Progress
 from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
 from prefect_etl.pipeline.run import assert_known, plan_run, run_pipeline
@@ -143,7 +145,8 @@ class Pipeline:
         from prefect_etl.orchestration.active import open_run
         from prefect_etl.orchestration.server import use_server
 
-        assert_known(self.spec, only)
+        if not self.spec.tables:  # else the sources have to be asked, when the run is planned
+            assert_known(self.spec, only)
         home, idle = self.settings.home, self.settings.server_idle_minutes
         await asyncio.to_thread(lambda: use_server(home=home, idle_minutes=idle))
         key = str(self.spec.path or self.name)
@@ -159,6 +162,73 @@ class Pipeline:
                     full_refresh=full_refresh,
                     run_id=run.workspace.run_id,
                 )
+            except RunFailedError as error:
+                if isinstance(error.report, RunReport):
+                    return error.report
+                raise
+
+    def plan_backfill(
+        self, dataset: str, start: str, end: str, every: str, *, again: bool = False
+    ) -> BackfillPlan:
+        """Which windows of the past are loaded, which failed, which are missing.
+
+        Args:
+            dataset: A table or query of a database with a cursor.
+            start: The first value of the cursor: a date, a time or a whole number.
+            end: The value after the last one.
+            every: The length of a window: ``1 day``, ``6 hours``, ``1 month``, or a number.
+            again: Load also those that are loaded.
+
+        Raises:
+            ConfigError: The dataset cannot be read by windows, or they do not fit together.
+        """
+        found = windows(start, end, every)
+        workspace = self._workspace()
+        try:
+            return plan_backfill(workspace, dataset, found, again=again)
+        finally:
+            workspace.close()
+
+    def backfill(
+        self,
+        dataset: str,
+        start: str,
+        end: str,
+        every: str,
+        *,
+        limit: int = 2,
+        again: bool = False,
+    ) -> RunReport:
+        """Load windows of the past, each as a Prefect run, and wait for them.
+
+        A window that fails is in the report; it does not raise. What is loaded already is left out.
+
+        Args:
+            dataset: As for :meth:`plan_backfill`, like all but the limit.
+            start: The first value of the cursor.
+            end: The value after the last one.
+            every: The length of a window.
+            limit: How many windows are loaded at a time.
+            again: Load also those that are loaded.
+        """
+        plan = self.plan_backfill(dataset, start, end, every, again=again)
+        return run_apart(lambda: self._backfill(plan, limit))
+
+    async def _backfill(self, plan: BackfillPlan, limit: int) -> RunReport:
+        from prefect_etl.orchestration.active import open_run
+        from prefect_etl.orchestration.server import use_server
+
+        home, idle = self.settings.home, self.settings.server_idle_minutes
+        await asyncio.to_thread(lambda: use_server(home=home, idle_minutes=idle))
+        key = str(self.spec.path or self.name)
+        with open_run(key, new_run_id(), None, (self.spec, self.settings)) as run:
+            from prefect_etl.flows.backfill import backfill
+
+            bounds = [[str(w.lower), str(w.upper)] for w in plan.todo]
+            named = backfill.with_options(flow_run_name=f"{self.name} backfill {plan.dataset}")
+            run_id = run.workspace.run_id
+            try:
+                return await named(key, plan.dataset, bounds, limit=limit, run_id=run_id)
             except RunFailedError as error:
                 if isinstance(error.report, RunReport):
                     return error.report
@@ -192,7 +262,7 @@ class Pipeline:
         try:
             return {
                 sourced.spec.name: workspace.destination.state(sourced.spec)
-                for sourced in self.spec.datasets
+                for sourced in workspace.spec.datasets
             }
         finally:
             workspace.close()

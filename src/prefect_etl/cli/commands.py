@@ -35,6 +35,12 @@ COMMANDS = {
         "Run the pipeline: load what is new, then make what depends on it.",
         "prefect-etl run pipeline.yaml --only flights weather -v",
     ),
+    "backfill": Command(
+        "backfill:backfill",
+        "Load windows of the past, each as a Prefect run; what is loaded already is left out.",
+        "prefect-etl backfill --dataset orders --start 2026-01-01 --end 2026-02-01 "
+        "--every '1 day' --dry-run",
+    ),
     "history": Command(
         "runs:history",
         "List runs, newest first; failed ones too.",

@@ -47,6 +47,7 @@ class DatasetReport:
         schema_changes: In words.
         rules: Broken rules with their counts.
         quarantine: Path of the quarantine file, where one was written.
+        window: The window of a backfill.
     """
 
     dataset: str
@@ -66,6 +67,7 @@ class DatasetReport:
     schema_changes: tuple[str, ...] = ()
     rules: tuple[RuleCount, ...] = ()
     quarantine: str | None = None
+    window: str = ""
 
 
 @dataclass(frozen=True, slots=True)

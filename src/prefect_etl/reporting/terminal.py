@@ -115,7 +115,8 @@ def _datasets(report: RunReport) -> Table:
 
 def _dataset_cells(dataset: DatasetReport) -> tuple[str, ...]:
     counts = dataset.counts
-    told = (dataset.dataset, dataset.status)
+    name = f"{dataset.dataset} {dataset.window}" if dataset.window else dataset.dataset
+    told = (name, dataset.status)
     if dataset.status in ("unchanged", "skipped"):
         return (*told, "", "", "", "", "")
     if not published(dataset):
@@ -156,7 +157,7 @@ def _notes(report: RunReport) -> Iterator[tuple[str, str]]:
 
 
 def _dataset_notes(dataset: DatasetReport) -> Iterator[tuple[str, str]]:
-    name = dataset.dataset
+    name = f"{dataset.dataset} {dataset.window}" if dataset.window else dataset.dataset
     if published(dataset) and dataset.counts.read != dataset.counts.inserted:
         yield f"{name}: {equation(dataset.counts)}", ""
     for change in dataset.schema_changes:

@@ -53,7 +53,8 @@ def equation(counts: Accounting) -> str:
     """
     parts = [f"{count(n)} {name}" for name in PARTS if (n := getattr(counts, name))]
     sign = "=" if counts.balanced else "\u2260"
-    return f"{count(counts.read)} read {sign} {' + '.join(parts) or '0'}"
+    gone = f"; {count(counts.missing)} missing at the source" if counts.missing else ""
+    return f"{count(counts.read)} read {sign} {' + '.join(parts) or '0'}{gone}"
 
 
 def headline(report: RunReport) -> str:
