@@ -16,8 +16,8 @@ WindowStatus = Literal["done", "missing", "failed"]
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _CALENDAR = re.compile(rf"(\d+)\s*({'|'.join(_MONTHS)})s?", re.IGNORECASE)
 _MOST = 100_000
-# A datetime, a date or an int, and a timedelta, an int or months: two bounds are of one kind, and the
-# step fits them, which `windows` has made sure of.
+# A datetime, a date or an int, and a timedelta, an int or months. Two bounds are of one kind, and
+# the step fits them, which `windows` has made sure of.
 _Bound = Any
 _Step = Any
 
@@ -177,7 +177,10 @@ def _timed(value: _Bound) -> _Bound:
 
 def _of_one_zone(first: datetime, last: datetime) -> tuple[datetime, datetime]:
     zone = first.tzinfo or last.tzinfo
-    return tuple(v if v.tzinfo else v.replace(tzinfo=zone) for v in (first, last))
+    return (
+        first if first.tzinfo else first.replace(tzinfo=zone),
+        last if last.tzinfo else last.replace(tzinfo=zone),
+    )
 
 
 def _text(value: _Bound) -> str:
