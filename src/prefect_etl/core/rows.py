@@ -41,9 +41,16 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class ArrowRows:
-    """Rows as a stream of Arrow record batches: anything with ``__arrow_c_stream__``."""
+    """Rows as a stream of Arrow record batches.
+
+    Attributes:
+        stream: Anything with ``__arrow_c_stream__``.
+        select: A SELECT over the stream, as the table ``_etl_stream``, that gives the rows with
+            their own types: of values that Arrow, or a driver, carries as text only.
+    """
 
     stream: Any
+    select: str = f"SELECT * FROM {STREAM}"
 
 
 Rows = Relation | ArrowRows

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.core.manifest import ExtractedUnit
-from prefect_etl.core.rows import UNIT_INDEX, ArrowRows, Relation, Rows
+from prefect_etl.core.rows import STREAM, UNIT_INDEX, ArrowRows, Relation, Rows
 from prefect_etl.core.schema import UNKNOWN, Column, TableSchema
 from prefect_etl.core.sql import identifier, literal
 from prefect_etl.core.types import stored_type
@@ -75,11 +75,11 @@ def _relation(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[Relatio
     import pyarrow as pa
 
     reader = _reader(rows, pa)
-    cursor.register("_etl_stream", reader)
+    cursor.register(STREAM, reader)
     try:
-        yield Relation("SELECT * FROM _etl_stream")
+        yield Relation(rows.select)
     finally:
-        cursor.unregister("_etl_stream")
+        cursor.unregister(STREAM)
 
 
 def _limited(relation: Relation, limit: int | None) -> Relation:

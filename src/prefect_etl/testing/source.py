@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from prefect_etl.connectors.base import ArrowRows, Source
 from prefect_etl.core.ledger import KnownUnit, LedgerState
-from prefect_etl.core.rows import UNIT_INDEX
+from prefect_etl.core.rows import STREAM, UNIT_INDEX
 from prefect_etl.core.unit import Batch
 from prefect_etl.engine.duckdb import Session
 from prefect_etl.testing.exercise import SAMPLE, Exercise, Row, multiset, raises, small_session
@@ -30,7 +30,8 @@ def read_batch(source: Source, batch: Batch, session: Session) -> list[dict[str,
     batch = Batch(batch.units, json.loads(json.dumps(batch.reading)))
     with source.read(batch) as rows, session.cursor() as cursor:
         if isinstance(rows, ArrowRows):
-            found = cursor.from_arrow(rows.stream)
+            cursor.register(STREAM, rows.stream)
+            found = cursor.sql(rows.select)
             return [dict(zip(found.columns, values, strict=True)) for values in found.fetchall()]
         cursor.execute(rows.sql, rows.parameters)
         names = [name for name, *_ in cursor.description or ()]
