@@ -9,6 +9,14 @@ from pathlib import Path
 
 from benchmarks.cache_cases import caching
 from benchmarks.check_cases import checking
+from benchmarks.database_cases import (
+    between_postgres,
+    from_mysql,
+    from_postgres,
+    memory,
+    merge_postgres,
+    to_postgres,
+)
 from benchmarks.key_cases import keys
 from benchmarks.measure import Medians, Program, in_turn, run
 from benchmarks.metric_cases import metrics
@@ -230,6 +238,12 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "resources": resources,
     "metrics": metrics,
     "caching": caching,
+    "to_postgres": to_postgres,
+    "from_postgres": from_postgres,
+    "between_postgres": between_postgres,
+    "merge_postgres": merge_postgres,
+    "from_mysql": from_mysql,
+    "memory": memory,
 }
 """What runs unless a case is named; ``large`` only on demand."""
 

@@ -24,6 +24,14 @@ _SETTLED_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
+class Orders:
+    """A table as two files: all its rows, and none."""
+
+    full: Path
+    empty: Path
+
+
+@dataclass(frozen=True)
 class Place:
     """The folder of all that is made; nothing outside it is touched."""
 
@@ -86,6 +94,23 @@ class Place:
             while stream.read(1 << 22):
                 pass
         return file
+
+    def orders(self) -> Orders:
+        """TPC-H's orders at scale 1 as a Parquet file, and a file of its columns without rows."""
+        import duckdb
+
+        folder = self.folder / "data" / "orders"
+        if not folder.exists():
+            print("Making orders …", flush=True)
+            making = folder.with_suffix(".new")
+            made = [str(self._peers / "tpchgen-cli"), "parquet", "-s", "1", "-T", "orders"]
+            subprocess.run([*made, "-o", str(making)], check=True)
+            (made_file,) = making.rglob("*.parquet")
+            full = making / "full.parquet"
+            duckdb.sql(f"COPY (FROM '{made_file}') TO '{full}'")
+            duckdb.sql(f"COPY (FROM '{full}' LIMIT 0) TO '{making / 'empty.parquet'}'")
+            making.rename(folder)
+        return Orders(folder / "full.parquet", folder / "empty.parquet")
 
     def small_files(self) -> Path:
         """A folder of 10,000 CSV files of 20 rows."""
