@@ -22,7 +22,7 @@ def snake_case(name: str) -> str:
         ('order_id', 'http_status_code', '_2nd_größe_cm')
     """
     words = _WORDS.sub("_", unicodedata.normalize("NFC", name))
-    plain = re.sub(r"[\W_]+", "_", words).strip("_").lower()
+    plain = re.sub(r"[\W_]+", "_", words.lower()).strip("_")
     if not plain:
         return name
     return f"_{plain}" if plain[0].isdigit() else plain
