@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prefect_etl.core.accounting import total
+from prefect_etl.core.accounting import Accounting, total
 from prefect_etl.core.cursor import Window
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
@@ -27,6 +27,7 @@ from prefect_etl.pipeline.extract import Extracted
 from prefect_etl.pipeline.planner import loads_to_replay, table_name
 from prefect_etl.pipeline.prepare import Prepared, RawFile, prepare
 from prefect_etl.pipeline.quarantine import Origin, Quarantine, QuarantineEntry
+from prefect_etl.pipeline.unchanged import holds_the_same
 from prefect_etl.pipeline.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -63,11 +64,13 @@ def load_dataset(workspace: Workspace, plan: DatasetPlan, extracted: Extracted) 
     spec = workspace.dataset(plan.dataset).spec
     lineage = None if plan.refresh else plan.state.lineage
     loading = _Loading(workspace, spec, plan.state, lineage, refresh=plan.refresh)
-    report = loading.publish(extracted.manifests)
+    report = (not plan.refresh and loading.unneeded(extracted.manifests)) or loading.publish(
+        extracted.manifests
+    )
     seconds = time.monotonic() - started
     return replace(
         report,
-        reason="; ".join(plan.reasons),
+        reason=report.reason or "; ".join(plan.reasons),
         reused=extracted.reused,
         bytes=plan.size,
         extract_seconds=extracted.seconds,
@@ -181,6 +184,25 @@ class _Loading:
     lineage: str | None
     refresh: bool
     replays: int | None = None
+
+    def unneeded(self, manifests: Sequence[Manifest]) -> DatasetReport | None:
+        """The report of a load that would change nothing; None where it may."""
+        zone = self.workspace.raw.dataset(self.spec.name)
+        session = self.workspace.session
+        if not holds_the_same(session, zone, self.spec, self.state, manifests):
+            return None
+        for manifest in manifests:
+            zone.discard(manifest.batch_id)
+        rows = sum(manifest.rows for manifest in manifests)
+        return DatasetReport(
+            dataset=self.spec.name,
+            table=table_name(self.spec),
+            status="unchanged",
+            reason="the source holds the same rows as before",
+            write=self.spec.write,
+            version=self.state.version,
+            counts=Accounting(read=rows, unchanged=rows),
+        )
 
     def publish(self, manifests: Sequence[Manifest]) -> DatasetReport:
         zone = self.workspace.raw.dataset(self.spec.name)

@@ -186,6 +186,10 @@ class DatasetZone:
         with storage_errors(f"the raw zone of {self.dataset}"):
             publish(self._batches / f"{NEW}{manifest.batch_id}", self._batches / manifest.batch_id)
 
+    def discard(self, batch_id: str) -> None:
+        """Remove a complete batch that no load needs."""
+        remove_folder(self._batches / batch_id)
+
     def drop(self, manifest: Manifest) -> None:
         """Remove a written batch that must not count."""
         remove_folder(self._batches / f"{NEW}{manifest.batch_id}")
