@@ -105,7 +105,7 @@ def test_a_window_takes_what_was_added_to_a_database(run, tmp_path):
     with duckdb.connect(path) as connection:
         connection.execute("INSERT INTO t VALUES (3, 2)")
     report, rows = run("duckdb:///shop.duckdb", **fields)
-    assert report.counts.read == 1
+    assert (report.counts.read, report.counts.replaced) == (2, 1)
     assert sorted(rows, key=str) == [(1, 1), (2, None), (3, 2)]
 
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prefect_etl.connectors.base import ArrowRows, Relation, Rows
-from prefect_etl.connectors.duckdb.select import parse_select
-from prefect_etl.core.dataset import DatasetSpec
+from prefect_etl.connectors.duckdb.select import check_condition, parse_select
+from prefect_etl.connectors.relational import (
+    CursorKind,
+    DatabaseDataset,
+    Planner,
+    Ranges,
+    cursor_kind,
+    digest_of,
+    with_values,
+    within,
+)
+from prefect_etl.core.cursor import Window
 from prefect_etl.core.ledger import LedgerState
+from prefect_etl.core.manifest import Manifest
 from prefect_etl.core.nearest import did_you_mean
-from prefect_etl.core.sql import identifier, qualified
+from prefect_etl.core.sql import identifier, literal, qualified
+from prefect_etl.core.types import is_integer
 from prefect_etl.core.unit import Batch, Unit
 from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import ConfigError, EtlError, SourceReadError
@@ -32,31 +42,8 @@ _HINT = (
 )
 
 
-class DuckDBDataset(DatasetSpec):
-    """A table or a query of a DuckDB file.
-
-    Without ``cursor`` all of it is read in each run. With ``cursor`` only rows above the highest
-    value that was loaded are read, or, where ``write: merge`` makes it harmless, also those that
-    equal it. Rows whose cursor is null come with the first load only.
-    """
-
-    table_: str | None = Field(
-        None, alias="table", min_length=1, description="A table or view: name, or schema.name."
-    )
-    query: str | None = Field(None, min_length=1, description="One SELECT over the file's tables.")
-
-    @model_validator(mode="after")
-    def _table_or_query(self) -> Self:
-        if (self.table_ is None) == (self.query is None):
-            raise ValueError("give either table or query")
-        return self
-
-    @property
-    def source_cursor(self) -> str | None:
-        """The cursor's name in the source, before columns were renamed."""
-        renamed = {new: old for old, new in self.columns.rename.items()}
-        name = self.cursor_column
-        return renamed.get(name, name) if name else None
+class DuckDBDataset(DatabaseDataset):
+    """A table or a query of a DuckDB file."""
 
 
 class _File(Protocol):
@@ -77,29 +64,17 @@ class DuckDBSource:
         self._path = connection.path
         self._dataset = dataset
         self._session = session
+        what = (dataset.table_, dataset.query, dict(dataset.parameters), dataset.filter)
+        self._planner = Planner(dataset, digest_of(*what, dataset.cursor_column))
 
     def units(self, state: LedgerState) -> list[Unit]:
-        """The whole, or the window above the last cursor; none where that is empty.
+        """What the ledger remembers, and the whole or the window above the last cursor.
 
         Raises:
             SourceReadError: The file, table, query or cursor is not there.
         """
-        version = str(state.version)
         with self._open() as cursor:
-            selected = self._selected(cursor)
-            if self._dataset.source_cursor is None:
-                return [Unit(self._described(), version)]
-            if state.schema is not None and self._upper(cursor, selected, state) is None:
-                return []
-        known = "from" if self._dataset.write == "merge" else "above"
-        position = "start" if state.cursor is None else f"{known} {state.cursor}"
-        return [Unit(position, version, transient=True)]
-
-    def _described(self) -> str:
-        """What is read, in a few words that change with it."""
-        if self._dataset.table_ is not None:
-            return self._dataset.table_
-        return f"query {sha256((self._dataset.query or '').encode()).hexdigest()[:12]}"
+            return self._planner.units(state, self._probe(cursor))
 
     def batches(self, units: Sequence[Unit], state: LedgerState) -> list[Batch]:
         """One batch; its reading holds the window, whose upper bound stays as it is now.
@@ -107,12 +82,22 @@ class DuckDBSource:
         Raises:
             SourceReadError: The file, table, query or cursor is not there.
         """
-        if not units or self._dataset.source_cursor is None:
-            return [Batch((unit,)) for unit in units]
         with self._open() as cursor:
-            upper = self._upper(cursor, self._selected(cursor), state)
-        reading = {"lower": state.cursor, "upper": upper, "first": state.schema is None}
-        return [Batch((unit,), reading) for unit in units]
+            return self._planner.batches(units, state, self._probe(cursor))
+
+    def resume(self, held: Sequence[Manifest], state: LedgerState) -> list[Batch] | None:
+        """The window that a killed run had read already."""
+        return self._planner.resume(held, state)
+
+    def window(self, window: Window, state: LedgerState) -> list[Batch]:
+        """A window of a backfill.
+
+        Raises:
+            ConfigError: The dataset has no cursor, or the bounds do not fit its type.
+        """
+        del state
+        with self._open() as cursor:
+            return self._planner.window(window, self._probe(cursor))
 
     @contextmanager
     def read(self, batch: Batch) -> Iterator[Rows]:
@@ -122,15 +107,21 @@ class DuckDBSource:
             SourceReadError: The file, table or query is not there, or the query fails.
         """
         with self._open() as cursor:
-            condition, parameters = self._window(batch.reading)
-            sql = f"SELECT * FROM {self._selected(cursor)}{condition}"
+            probe = self._probe(cursor)
+            sql = f"SELECT {probe.columns} FROM {probe.selected}"
+            if "upper" in batch.reading:
+                column, kind = probe.cursor_column
+                window = within(
+                    batch.reading, identifier(column), lambda bound: _typed(bound, kind)
+                )
+                sql += f" WHERE {window}"
             if self._dataset.table_ is not None:
-                yield Relation(sql, parameters)
+                yield Relation(sql)
                 return
             # A query's names are looked up in the file, which only this cursor uses. Without the
             # setting, types that Arrow does not know would come out as others.
             cursor.execute("SET arrow_lossless_conversion = true")
-            stream = cursor.execute(sql, parameters).to_arrow_reader(_STREAM_ROWS)
+            stream = cursor.execute(sql).to_arrow_reader(_STREAM_ROWS)
             yield ArrowRows(stream)
 
     @contextmanager
@@ -152,8 +143,11 @@ class DuckDBSource:
             said = str(error).strip().splitlines()[0]
             raise SourceReadError(
                 f"{name}: {self._path.name} cannot be read: {said}",
-                hint="Check table:, query: and cursor: in the pipeline file.",
+                hint="Check table:, query:, filter: and cursor: in the pipeline file.",
             ) from error
+
+    def _probe(self, cursor: duckdb.DuckDBPyConnection) -> _Probe:
+        return _Probe(cursor, self._dataset, self._selected(cursor))
 
     def _selected(self, cursor: duckdb.DuckDBPyConnection) -> str:
         """The table, or the query in brackets, as it stands behind FROM."""
@@ -162,10 +156,15 @@ class DuckDBSource:
             "WHERE table_catalog = current_database()"
         ).fetchall()
         if self._dataset.query is not None:
-            self._assert_reads_tables_only(self._dataset.query, found)
-            query = self._dataset.query.strip().rstrip(";")
-            return f"({query}\n)"
-        return self._qualified(self._dataset.table_ or "", found)
+            query = with_values(self._dataset.query, self._dataset.parameters)
+            self._assert_reads_tables_only(query, found)
+            selected = f"({query.strip().rstrip(';')}\n)"
+        else:
+            selected = self._qualified(self._dataset.table_ or "", found)
+        if self._dataset.filter is None:
+            return selected
+        check_condition(self._session, self._dataset.filter)
+        return f"(SELECT * FROM {selected} WHERE (\n{self._dataset.filter}\n))"
 
     def _assert_reads_tables_only(self, query: str, found: Sequence[tuple[str, str]]) -> None:
         known = {f"{schema}.{name}".casefold() for schema, name in found}
@@ -173,8 +172,6 @@ class DuckDBSource:
             select = parse_select(self._session, query, self._path.stem, _MAIN)
         except ConfigError as error:
             raise self._refused(error.message) from error
-        if select.parameters:
-            raise self._refused("it has parameters")
         for table in select.reads:
             if str(table).casefold() not in known:
                 near = did_you_mean(table.name, [name for _, name in found])
@@ -196,31 +193,96 @@ class DuckDBSource:
             hint="Check table: in the pipeline file.",
         )
 
-    def _upper(
-        self, cursor: duckdb.DuckDBPyConnection, selected: str, state: LedgerState
-    ) -> str | None:
-        """The highest cursor in the window above the state, as text; None where it is empty."""
-        column = identifier(self._dataset.source_cursor or "")
-        condition, parameters = self._window({"lower": state.cursor})
-        row = cursor.execute(
-            f"SELECT CAST(max({column}) AS VARCHAR) FROM {selected}{condition}", parameters
-        ).fetchone()
-        return row[0] if row else None
 
-    def _window(self, reading: Mapping[str, Any]) -> tuple[str, list[str]]:
-        """The condition for a window, and its parameters."""
-        if not reading:
-            return "", []
-        column = identifier(self._dataset.source_cursor or "")
-        conditions, parameters = [], []
-        for bound, operator in (
-            ("lower", ">=" if self._dataset.write == "merge" else ">"),
-            ("upper", "<="),
-        ):
-            if reading.get(bound) is not None:
-                conditions.append(f"{column} {operator} ?")
-                parameters.append(reading[bound])
-        condition = " AND ".join(conditions) or f"{column} IS NOT NULL"
-        if reading.get("first"):
-            condition = f"({condition} OR {column} IS NULL)"
-        return f" WHERE {condition}", parameters
+class _Probe:
+    """Answers what planning asks, from a table or query of an attached file.
+
+    Args:
+        cursor: With the file in use.
+        dataset: Whose rows they are.
+        selected: The table or query as it stands behind FROM.
+    """
+
+    def __init__(
+        self, cursor: duckdb.DuckDBPyConnection, dataset: DuckDBDataset, selected: str
+    ) -> None:
+        self._cursor = cursor
+        self._dataset = dataset
+        self.selected = selected
+        described = cursor.execute(f"DESCRIBE SELECT * FROM {selected}").fetchall()
+        self._types = {str(name): str(kind) for name, kind, *_ in described}
+
+    @property
+    def columns(self) -> str:
+        """What has to be read of each row."""
+        return ", ".join(map(identifier, self._dataset.wanted_columns(self._types)))
+
+    @property
+    def cursor_column(self) -> tuple[str, str]:
+        """The cursor's name and type in the file."""
+        name = self._dataset.cursor_in(self._types)
+        return name, self._types[name]
+
+    @property
+    def cursor(self) -> CursorKind:
+        """What kind of values the cursor has."""
+        kind = self.cursor_column[1]
+        return cursor_kind(self._dataset, _kind_of(kind), kind)
+
+    def highest(self) -> str | None:
+        """The highest cursor."""
+        column, kind = self.cursor_column
+        highest = f"max({identifier(column)})"
+        finite = f"isfinite({highest})" if _kind_of(kind) in ("timestamp", "date") else "TRUE"
+        found, ends = self._one(f"CAST({highest} AS VARCHAR), {finite} FROM {self.selected}")
+        if found is not None and not ends:
+            raise SourceReadError(
+                f"{self._dataset.name}: cursor: column {column} has the value {found}, "
+                "after which nothing comes",
+                hint="Leave such rows out with filter:.",
+            )
+        return None if found is None else str(found)
+
+    def is_higher(self, one: str, other: str) -> bool:
+        """Whether the first bound is above the other."""
+        _, kind = self.cursor_column
+        return bool(self._one(f"{_typed(one, kind)} > {_typed(other, kind)}")[0])
+
+    def earlier(self, bound: str, lag: timedelta | int) -> str:
+        """A bound, less a lag."""
+        _, kind = self.cursor_column
+        less = literal(lag)
+        if isinstance(lag, timedelta):
+            less = f"to_seconds({lag.days * 86_400 + lag.seconds})"
+        found = self._one(f"CAST(CAST({_typed(bound, kind)} - {less} AS {kind}) AS VARCHAR)")
+        return str(found[0])
+
+    def count(self, lower: str, upper: str) -> int:
+        """How many rows have a cursor between two bounds, both within."""
+        column, kind = self.cursor_column
+        window = f"{_typed(lower, kind)} AND {_typed(upper, kind)}"
+        counted = f"count(*) FROM {self.selected} WHERE {identifier(column)} BETWEEN {window}"
+        return int(self._one(counted)[0])
+
+    def ranges(self, chunk_rows: int) -> Ranges | None:
+        """One piece: the engine copies its own files faster than anything could divide them."""
+        del chunk_rows
+        return None
+
+    def _one(self, sql: str) -> tuple[Any, ...]:
+        return self._cursor.execute(f"SELECT {sql}").fetchone() or ()
+
+
+def _typed(bound: str, kind: str) -> str:
+    return f"CAST({literal(bound)} AS {kind})"
+
+
+def _kind_of(kind: str) -> CursorKind | None:
+    if kind.startswith("TIMESTAMP"):
+        return "timestamp"
+    if is_integer(kind):
+        return "integer"
+    if kind.startswith("DECIMAL"):
+        return "decimal"
+    known: dict[str, CursorKind] = {"DATE": "date", "VARCHAR": "text"}
+    return known.get(kind)

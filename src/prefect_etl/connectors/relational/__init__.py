@@ -1,0 +1,27 @@
+"""What sources with tables and SQL share: what a user says of them, and how they are planned."""
+
+from __future__ import annotations
+
+from prefect_etl.connectors.relational.dataset import DatabaseDataset
+from prefect_etl.connectors.relational.planning import (
+    CursorKind,
+    Planner,
+    Probe,
+    Ranges,
+    cursor_kind,
+)
+from prefect_etl.connectors.relational.query import with_values
+from prefect_etl.connectors.relational.reading import digest_of, part, within
+
+__all__ = [
+    "CursorKind",
+    "DatabaseDataset",
+    "Planner",
+    "Probe",
+    "Ranges",
+    "cursor_kind",
+    "digest_of",
+    "part",
+    "with_values",
+    "within",
+]

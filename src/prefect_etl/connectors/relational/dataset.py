@@ -1,0 +1,118 @@
+"""What a user says of a table or a query of a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from prefect_etl.core.dataset import DatasetSpec
+from prefect_etl.core.naming import snake_case
+from prefect_etl.core.nearest import did_you_mean
+from prefect_etl.errors import SourceReadError
+
+Value = bool | int | float | Decimal | datetime | date | str | None
+CHUNK_ROWS = 1_000_000
+
+
+class DatabaseDataset(DatasetSpec):
+    """A table, a view or a query of a database.
+
+    Without ``cursor`` all of it is read in each run. With ``cursor`` only rows from the highest
+    value that was loaded, less the lag, are read. Rows whose cursor is null come with the first
+    load only.
+
+    Example:
+        >>> DatabaseDataset(name="d", table="orders", cursor="changed", filter="id > 7").keyed
+        False
+    """
+
+    table_: str | None = Field(
+        None, alias="table", min_length=1, description="A table or view: name, or schema.name."
+    )
+    query: str | None = Field(None, min_length=1, description="One SELECT, in the source's SQL.")
+    parameters: Mapping[str, Value] = Field(
+        default_factory=dict, description="Values that the query names: $name."
+    )
+    filter: str | None = Field(
+        None,
+        min_length=1,
+        description="A condition in the source's SQL; rows outside are not read at all.",
+    )
+    chunk_rows: int = Field(
+        CHUNK_ROWS, ge=1, description="About how many rows of a large first read are one unit."
+    )
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        if (self.table_ is None) == (self.query is None):
+            raise ValueError("give either table or query")
+        if self.parameters and self.query is None:
+            raise ValueError("parameters are the values of a query; give filter: the values itself")
+        if self.missing == "delete" and self.incremental:
+            raise ValueError(
+                "missing: delete needs the whole table in each run, and cursor reads a part of it"
+            )
+        if self.cursor is not None and self.write == "replace":
+            raise ValueError(
+                "write: replace reads everything in each run; leave cursor out, or use merge"
+            )
+        return self
+
+    @property
+    def incremental(self) -> bool:
+        """Whether a run reads only what is new."""
+        return self.cursor is not None
+
+    @property
+    def described(self) -> str:
+        """What is read, in a word or two."""
+        return self.table_ or "query"
+
+    def table_name_of(self, column: str) -> str:
+        """What the pipeline calls a column of the source.
+
+        Example:
+            >>> columns = {"rename": {"made": "created"}}
+            >>> DatabaseDataset(name="d", table="t", columns=columns).table_name_of("made")
+            'created'
+        """
+        named = snake_case(column) if self.naming == "snake_case" else column
+        renames = {old.lower(): new for old, new in self.columns.rename.items()}
+        return renames.get(column.lower(), named)
+
+    def cursor_in(self, columns: Iterable[str]) -> str:
+        """The source's own name of the cursor's column.
+
+        Args:
+            columns: What the table or query has.
+
+        Raises:
+            SourceReadError: The cursor is not among them.
+        """
+        wanted, names = self.cursor_column or "", list(columns)
+        for same in (str, str.lower):
+            for name in names:
+                if same(self.table_name_of(name)) == same(wanted):
+                    return name
+        known = [self.table_name_of(name) for name in names]
+        raise SourceReadError(
+            f"{self.name}: cursor: {self.described} has no column {wanted}"
+            f"{did_you_mean(wanted, known)}",
+            hint="Check cursor: in the pipeline file; it speaks of names after rename.",
+        )
+
+    def wanted_columns(self, columns: Iterable[str]) -> list[str]:
+        """The columns that have to be read, in the source's order.
+
+        Those that ``columns: {select: …}`` leaves out are not read, unless ``where`` may ask for
+        them.
+        """
+        names = list(columns)
+        if not self.columns.select or self.where is not None:
+            return names
+        asked = {name.lower() for name in (*self.columns.select, *self.columns.rename, *self.types)}
+        return [name for name in names if name.lower() in asked] or names
