@@ -24,7 +24,8 @@ from prefect_etl.core.load import Load
 from prefect_etl.core.rows import DELETED, ROW_HASH, UNIT_ID, VALID_FROM, VALID_TO
 from prefect_etl.core.sql import identifier
 
-_COUNTED_AS = {"rewritten": "updated", "removed": "deleted", "refreshed": "unchanged"}
+# How an action is counted, where it has a name that counts do not have.
+COUNTED_AS = {"rewritten": "updated", "removed": "deleted", "refreshed": "unchanged"}
 
 
 def merge(
@@ -65,7 +66,7 @@ def merge(
     for sql in (*buried(target, load, happened), *forgotten(target, load, window)):
         database.run(sql)
     database.run(f"DROP TABLE {target.actions}")
-    actions = [(unit, _COUNTED_AS.get(action, action), rows) for unit, action, rows in found]
+    actions = [(unit, COUNTED_AS.get(action, action), rows) for unit, action, rows in found]
     return merged(load, staged.written, staged.superseded, actions, missing)
 
 
