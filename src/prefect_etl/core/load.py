@@ -61,8 +61,9 @@ class Load:
             has no cursor.
         stream: Rows that ``rows`` reads as the table ``_etl_stream``, once; None where it reads the
             raw zone.
-        counted: How many rows were read at the source, once they are written; None where it is
-            known before, and stands in the units.
+        counted: How many rows were read at the source, once they are written, or None where all of
+            them were; it is the source's last word, and raises where what was read cannot be
+            trusted. None itself where the numbers are known before, and stand in the units.
         replays: The version that the load made when it was first published, where it is published
             again; it may skip versions that a refresh made needless.
     """
@@ -82,21 +83,23 @@ class Load:
     whole: bool = False
     moment: datetime = _EPOCH
     stream: ArrowRows | None = None
-    counted: Callable[[], int] | None = None
+    counted: Callable[[], int | None] | None = None
     replays: int | None = None
 
     def counts(self, written: int) -> dict[int, Accounting]:
         """What is known of the rows of each unit, when all of them were given to the destination.
 
         Args:
-            written: Rows that ``rows`` gave; only a load without raw zone, which has one unit,
-                learns from it how many were left out.
+            written: Rows that ``rows`` gave; only a load without raw zone learns from it how many
+                were left out. All its rows are of its first unit; others are only remembered.
         """
+        counts = {unit.unit_id: unit.counts for unit in self.units}
         if self.counted is None:
-            return {unit.unit_id: unit.counts for unit in self.units}
-        read = self.counted()
-        (unit,) = self.units
-        return {unit.unit_id: replace(unit.counts, read=read, filtered=read - written)}
+            return counts
+        found, first = self.counted(), self.units[0]
+        read = written if found is None else found
+        counts[first.unit_id] = replace(first.counts, read=read, filtered=read - written)
+        return counts
 
     @property
     def version(self) -> int:

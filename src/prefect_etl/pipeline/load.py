@@ -20,6 +20,7 @@ from prefect_etl.core.plan import DatasetPlan
 from prefect_etl.core.report import DatasetReport
 from prefect_etl.core.schema import Column, TableSchema
 from prefect_etl.core.sql import identifier, literal
+from prefect_etl.core.unit import Batch
 from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import StorageError, VersionConflict
 from prefect_etl.pipeline.check import Checked, assert_acceptable, check
@@ -156,9 +157,9 @@ def _readable(files: Sequence[Path]) -> Iterator[None]:
         raise
 
 
-def window_of(manifests: Sequence[Manifest]) -> Window | None:
+def window_of(read: Sequence[Manifest | Batch]) -> Window | None:
     """The window that was read; None where the source was not read by its cursor."""
-    readings = [manifest.reading for manifest in manifests if "upper" in manifest.reading]
+    readings = [batch.reading for batch in read if "upper" in batch.reading]
     if not readings:
         return None
     first = readings[0]

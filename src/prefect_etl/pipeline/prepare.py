@@ -193,11 +193,42 @@ def prepare(files: Sequence[RawFile], spec: DatasetSpec, table: TableSchema | No
         groups.setdefault((file.manifest.schema, file.manifest.packed), []).append(file)
     evolution = evolution_of([schema for schema, _ in groups], spec, table)
     failing = _failing(groups, spec)
-    sources = {key: _source_level(key[0], spec, members) for key, members in groups.items()}
+    sources = {key: _raw_level(key[0], spec, members) for key, members in groups.items()}
     rows = [_table_level(sources[key], key[0], spec, evolution.schema, failing) for key in groups]
     return Prepared(
         evolution, " UNION ALL ".join(rows), " UNION ALL BY NAME ".join(sources.values())
     )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRows:
+    """Rows that a source gives now, as SQL, and its columns."""
+
+    sql: str
+    schema: TableSchema
+
+
+def prepare_open(
+    parts: Sequence[OpenRows], spec: DatasetSpec, table: TableSchema | None, unit_id: int
+) -> Prepared:
+    """Build the SELECT over rows that were not kept before; all are of one unit.
+
+    Rows are numbered where their order decides, part by part.
+
+    Raises:
+        SchemaError: The parts do not fit together, or not into the table.
+    """
+    evolution = evolution_of([part.schema for part in parts], spec, table)
+    unit = f"CAST({unit_id} AS BIGINT)"
+    sources = []
+    for index, part in enumerate(parts):
+        place = f"{index << 40} + row_number() OVER ()" if spec.keyed else "CAST(0 AS BIGINT)"
+        sources.append(_source_level(part.schema, spec, unit, place, f"({part.sql})"))
+    rows = [
+        _table_level(source, part.schema, spec, evolution.schema, ())
+        for source, part in zip(sources, parts, strict=True)
+    ]
+    return Prepared(evolution, " UNION ALL ".join(rows), " UNION ALL BY NAME ".join(sources))
 
 
 def _failing(groups: Mapping[tuple[TableSchema, bool], object], spec: DatasetSpec) -> list[str]:
@@ -205,13 +236,17 @@ def _failing(groups: Mapping[tuple[TableSchema, bool], object], spec: DatasetSpe
     return list(dict.fromkeys(names))
 
 
-def _source_level(raw: TableSchema, spec: DatasetSpec, files: Sequence[RawFile]) -> str:
-    columns = [_restored(column, spec) for column in raw]
+def _raw_level(raw: TableSchema, spec: DatasetSpec, files: Sequence[RawFile]) -> str:
     unit_id, joined = _numbering(files)
-    columns += [f"{unit_id} AS {UNIT_ID}", f"file_row_number + 1 AS {ROW_NUMBER}"]
     paths = literals(str(file.path) for file in files)
     scan = f"read_parquet([{paths}], file_row_number = true)"
-    return f"SELECT {', '.join(columns)} FROM {scan}{joined}"
+    return _source_level(raw, spec, unit_id, "file_row_number + 1", f"{scan}{joined}")
+
+
+def _source_level(raw: TableSchema, spec: DatasetSpec, unit_id: str, place: str, scan: str) -> str:
+    columns = [_restored(column, spec) for column in raw]
+    columns += [f"{unit_id} AS {UNIT_ID}", f"{place} AS {ROW_NUMBER}"]
+    return f"SELECT {', '.join(columns)} FROM {scan}"
 
 
 def _restored(column: Column, spec: DatasetSpec) -> str:
