@@ -17,6 +17,7 @@ _BUILT_IN = {
     "duckdb": "prefect_etl.connectors.duckdb",
     "python": "prefect_etl.connectors.python",
     "memory": "prefect_etl.connectors.memory",
+    "parquet": "prefect_etl.connectors.parquet",
 }
 
 

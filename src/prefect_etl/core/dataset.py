@@ -99,6 +99,9 @@ class DatasetSpec(BaseModel):
     adopt: bool = Field(
         False, description="Load into a table that exists already and no pipeline made."
     )
+    partition_by: Names = Field(
+        (), description="Columns whose values make folders (destination parquet only)."
+    )
     types: Mapping[str, TypeName] = Field(
         default_factory=dict, description="Source column: type, instead of the detected one."
     )

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from prefect_etl.connectors.base import Connector
 from prefect_etl.core.rows import RESERVED_PREFIX
-from prefect_etl.core.sql import qualified
+from prefect_etl.core.sql import literal, qualified
 from prefect_etl.testing.exercise import Exercise, Row
 
 
@@ -156,6 +156,30 @@ def _without_ledger(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if not name.startswith(RESERVED_PREFIX)}
 
 
+class ParquetFolder(Exercise):
+    """A folder of Parquet files; read through its link, as anybody would."""
+
+    scheme: ClassVar[str] = "parquet"
+
+    def uri(self, folder: Path) -> str:
+        """One folder."""
+        return f"parquet:///{quote(str(folder / 'lake'))}"
+
+    def rows(self, folder: Path, schema: str, table: str) -> list[dict[str, Any]]:
+        """All files of the table."""
+        import duckdb
+
+        from prefect_etl.connectors.parquet.layout import TableFolder
+
+        link = TableFolder.of(folder / "lake", schema, table).link
+        with duckdb.connect() as connection:
+            found = connection.execute(
+                f"FROM read_parquet({literal(f'{link}/**/*.parquet')}, union_by_name = true)"
+            )
+            names = [name for name, *_ in found.description or ()]
+            return [_without_ledger(dict(zip(names, row, strict=True))) for row in found.fetchall()]
+
+
 class Python(Exercise):
     """A function in a module."""
 
@@ -206,6 +230,7 @@ class Memory(Exercise):
 _ALL: tuple[Exercise, ...] = (
     *(Csv(), JsonLines(), Parquet(), Arrow()),
     *(DuckDB(), DuckDBQuery()),
+    ParquetFolder(),
     Python(),
     Memory(),
 )

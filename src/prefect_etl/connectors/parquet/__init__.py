@@ -1,0 +1,14 @@
+"""Folders of Parquet files as tables: any engine reads them, and loads are exactly once."""
+
+from prefect_etl.connectors.base import Connector
+from prefect_etl.connectors.parquet.connection import ParquetConnection
+from prefect_etl.connectors.parquet.destination import ParquetDestination
+
+CONNECTOR = Connector(
+    name="parquet",
+    schemes=("parquet",),
+    connection=ParquetConnection,
+    destination=ParquetDestination,
+)
+
+__all__ = ["CONNECTOR", "ParquetConnection", "ParquetDestination"]
