@@ -96,8 +96,14 @@ class DuckDBSource:
             ConfigError: The dataset has no cursor, or the bounds do not fit its type.
         """
         del state
-        with self._open() as cursor:
-            return self._planner.window(window, self._probe(cursor))
+        try:
+            with self._open() as cursor:
+                return self._planner.window(window, self._probe(cursor))
+        except SourceReadError as error:  # DuckDB says what a bound is not, and not whose
+            raise ConfigError(
+                f"{self._dataset.name}: the window {window} does not fit the cursor "
+                f"{self._dataset.cursor_column}: {error.message}"
+            ) from error
 
     @contextmanager
     def read(self, batch: Batch) -> Iterator[Rows]:
