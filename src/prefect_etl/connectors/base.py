@@ -215,6 +215,7 @@ class Connector:
         destination: Makes a destination; None where it is not one.
         discover: Lists the tables and views of a connection; None where it has none to list.
         test: Connects, and says in a few words to what; raises where it cannot.
+        partitions: Whether its tables can have partitions by columns.
     """
 
     name: str
@@ -225,3 +226,4 @@ class Connector:
     destination: Callable[[Any, Session], Destination] | None = None
     discover: Callable[[Any, Session], Sequence[FoundTable]] | None = None
     test: Callable[[Any], str] | None = None
+    partitions: bool = False

@@ -15,7 +15,7 @@ from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import ConfigError
 from prefect_etl.pipeline.spec import PipelineSpec, SourcedDataset, SourcedTables
-from prefect_etl.pipeline.spec.claims import claim_mistakes
+from prefect_etl.pipeline.spec.claims import claim_mistakes, partition_mistakes
 
 
 def discovered(spec: PipelineSpec, session: Callable[[], Session]) -> PipelineSpec:
@@ -35,6 +35,7 @@ def discovered(spec: PipelineSpec, session: Callable[[], Session]) -> PipelineSp
     whole = replace(spec, datasets=(*spec.datasets, *found), tables=())
     parts = [(("sources", d.source, "tables", d.spec.name), d.spec) for d in whole.datasets]
     clashes = claim_mistakes(parts, spec.destination.config.default_schema)
+    clashes += partition_mistakes(parts, spec.destination.connector)
     if clashes:
         raise ConfigError(
             "; ".join(clash.text for clash in clashes),

@@ -9,6 +9,7 @@ CONNECTOR = Connector(
     schemes=("parquet",),
     connection=ParquetConnection,
     destination=ParquetDestination,
+    partitions=True,
 )
 
 __all__ = ["CONNECTOR", "ParquetConnection", "ParquetDestination"]

@@ -1,9 +1,10 @@
-"""Finds names and tables that two parts of a pipeline claim."""
+"""Finds what parts of a pipeline claim of its destination and cannot have."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prefect_etl.connectors.base import Connector
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.transformation import TransformationSpec
 from prefect_etl.pipeline.spec.document import Mistake, Place, dotted
@@ -45,9 +46,22 @@ def claim_mistakes(
             continue
         other = tables.setdefault((schema.casefold(), part.table.casefold()), place)
         if other is not place:
-            text = f"the table {schema}.{part.table} is claimed by {dotted(other)}, too"
+            table = f"{schema}.{part.table}" if schema else part.table
+            text = f"the table {table} is claimed by {dotted(other)}, too"
             found.append(Mistake(place, f"{text}; give one of them another name with into:"))
     return found
+
+
+def partition_mistakes(
+    parts: Sequence[tuple[Place, DatasetSpec | TransformationSpec]], destination: Connector
+) -> list[Mistake]:
+    """Datasets that ask for partitions where the destination has none."""
+    problem = f"{destination.name} has no partitions; remove partition_by"
+    return [
+        Mistake(place, problem)
+        for place, part in parts
+        if isinstance(part, DatasetSpec) and part.partition_by and not destination.partitions
+    ]
 
 
 def _illegal(part: DatasetSpec | TransformationSpec, schema: str) -> str | None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.transformation import TransformationSpec
 from prefect_etl.errors import ConfigError
-from prefect_etl.pipeline.spec.claims import claim_mistakes
+from prefect_etl.pipeline.spec.claims import claim_mistakes, partition_mistakes
 from prefect_etl.pipeline.spec.connection import Connection, Connections
 from prefect_etl.pipeline.spec.document import Document, Mistake, Place, parse
 from prefect_etl.pipeline.spec.environment import Expansion, hide
@@ -187,6 +187,7 @@ class _Builder:
             ]
             parts += [(("transformations", t.name), t) for t in transformations]
             self.mistakes += claim_mistakes(parts, destination.config.default_schema)
+            self.mistakes += partition_mistakes(parts, destination.connector)
         if self.mistakes or fields is None or destination is None:
             raise self.document.error(self.mistakes)
         return PipelineSpec(
