@@ -5,10 +5,17 @@ A new connector is found here by itself; one that has no exercise fails when thi
 
 from __future__ import annotations
 
+import pytest
+
 from prefect_etl.connectors.registry import connectors
 from prefect_etl.testing import destination_conformance, source_conformance
 from prefect_etl.testing.exercise import Exercise
-from prefect_etl.testing.exercises import exercises_for
+from prefect_etl.testing.exercises import Postgres, exercises_for
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _servers(postgres):
+    Postgres.server = postgres.uri()
 
 
 def _rows_are_told(exercise: Exercise) -> bool:

@@ -17,6 +17,8 @@ _BUILT_IN = {
     "duckdb": "prefect_etl.connectors.duckdb",
     "python": "prefect_etl.connectors.python",
     "memory": "prefect_etl.connectors.memory",
+    "postgresql": "prefect_etl.connectors.postgres",
+    "postgres": "prefect_etl.connectors.postgres",
     "parquet": "prefect_etl.connectors.parquet",
 }
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from prefect_etl.connectors.base import Connector
 from prefect_etl.core.rows import RESERVED_PREFIX
@@ -180,6 +181,35 @@ class ParquetFolder(Exercise):
             return [_without_ledger(dict(zip(names, row, strict=True))) for row in found.fetchall()]
 
 
+class Postgres(Exercise):
+    """A database of its own in a server that the tests start."""
+
+    scheme: ClassVar[str] = "postgresql"
+    # The URI of a database of that server; who runs the tests sets it.
+    server: ClassVar[str] = ""
+
+    def uri(self, folder: Path) -> str:
+        """A database for each folder."""
+        import psycopg
+
+        name = f"exercise_{sha256(str(folder).encode()).hexdigest()[:16]}"
+        uri = urlunsplit(urlsplit(self.server)._replace(path=f"/{name}"))
+        if uri not in _DATABASES:
+            with psycopg.connect(self.server, autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {name}".encode())
+            _DATABASES.add(uri)
+        return uri
+
+    def rows(self, folder: Path, schema: str, table: str) -> list[dict[str, Any]]:
+        """Connect as anybody would."""
+        import psycopg
+        from psycopg.rows import dict_row
+
+        with psycopg.connect(self.uri(folder), row_factory=dict_row) as connection:
+            found = connection.execute(f"SELECT * FROM {qualified(schema, table)}".encode())
+            return [_without_ledger(row) for row in found.fetchall()]
+
+
 class Python(Exercise):
     """A function in a module."""
 
@@ -227,10 +257,12 @@ class Memory(Exercise):
         return store(str(folder)).rows(table, schema)
 
 
+_DATABASES: set[str] = set()
 _ALL: tuple[Exercise, ...] = (
     *(Csv(), JsonLines(), Parquet(), Arrow()),
     *(DuckDB(), DuckDBQuery()),
     ParquetFolder(),
+    Postgres(),
     Python(),
     Memory(),
 )
