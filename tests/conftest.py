@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +19,16 @@ import pytest
 if TYPE_CHECKING:
     from prefect_etl.orchestration.server import ServerInfo
 
+# The database servers of tests/servers are for the tests of all folders.
+sys.path.append(str(Path(__file__).parent))
+pytest_plugins = ["servers.fixtures"]
+
 WORLD = Path(tempfile.mkdtemp(prefix="prefect-etl-tests-"))
 
 
 def _isolate() -> None:
     for name in [*os.environ]:
-        if name.startswith("PREFECT_") and name != "PREFECT_ETL_SOAK":
+        if name.startswith(("PREFECT_", "PG", "MYSQL_")) and name != "PREFECT_ETL_SOAK":
             del os.environ[name]
     os.environ["PREFECT_ETL_HOME"] = str(WORLD / "etl")
     os.environ["PREFECT_HOME"] = str(WORLD / "prefect")
