@@ -111,10 +111,7 @@ def carried(column: Column, dataset: str) -> Carried:
         return _list(column, match[1], dataset)
     if kind.startswith(("STRUCT(", "MAP(")):
         return Carried(column.name, "jsonb", _jsonb(name), "jsonb")
-    raise SchemaError(
-        f"{dataset}: PostgreSQL has no type that holds column {column.name}, which is {kind}",
-        hint="Cast it with columns: {cast: …}, or drop it with columns: {drop: …}.",
-    )
+    raise _refused(column, dataset)
 
 
 def all_carried(columns: Iterable[Column], dataset: str) -> list[Carried]:
@@ -145,11 +142,21 @@ def _list(column: Column, inner: str, dataset: str) -> Carried:
     """An array; lists of lists need not be rectangular, as arrays are, and become JSON."""
     if inner.endswith("]") or inner.startswith(("STRUCT(", "MAP(")):
         return Carried(column.name, "jsonb", _jsonb(identifier(column.name)), "jsonb")
+    if inner.endswith("_NS"):
+        raise _refused(column, dataset)  # each value would have to be looked at
     element = carried(Column(column.name, inner), dataset)
     name, kind = identifier(column.name), f"{element.kind}[]"
     if inner in _SAME or _DECIMAL.fullmatch(inner):
         return Carried(column.name, kind, f"CAST({name} AS {inner}[])", kind)
     return Carried(column.name, kind, f"CAST({name} AS VARCHAR[])", "text[]")
+
+
+def _refused(column: Column, dataset: str) -> SchemaError:
+    return SchemaError(
+        f"{dataset}: PostgreSQL has no type that holds column {column.name}, which is "
+        f"{column.type}",
+        hint="Cast it with columns: {cast: …}, or drop it with columns: {drop: …}.",
+    )
 
 
 def _text(name: str) -> str:
@@ -182,13 +189,14 @@ def _day(name: str) -> str:
 
 
 def _whole_microseconds(kind: str, nanoseconds: str) -> Callable[[str], str]:
-    """Of a type with nanoseconds; one that would be cut is refused."""
+    """Of a type with nanoseconds; a value that would be cut is refused."""
 
     def expression(name: str) -> str:
         said = literal(f"{name} holds a value with nanoseconds, which PostgreSQL would cut: ")
+        cut = f"CAST({name} AS {kind})"
         checked = (
-            f"CASE WHEN {nanoseconds.format(name)} % 1000 <> 0 "
-            f"THEN error({said} || CAST({name} AS VARCHAR)) ELSE CAST({name} AS {kind}) END"
+            f"CASE WHEN CAST({cut} AS {nanoseconds}) IS DISTINCT FROM {name} "
+            f"THEN error({said} || CAST({name} AS VARCHAR)) ELSE {cut} END"
         )
         return _moment(f"({checked})") if kind == "TIMESTAMP" else checked
 
@@ -202,10 +210,10 @@ _COMPUTED: dict[str, tuple[str, Callable[[str], str]]] = {
     "TIMESTAMP_MS": ("timestamp without time zone", lambda n: _moment(f"CAST({n} AS TIMESTAMP)")),
     "TIMESTAMP_NS": (
         "timestamp without time zone",
-        _whole_microseconds("TIMESTAMP", "epoch_ns({0})"),
+        _whole_microseconds("TIMESTAMP", "TIMESTAMP_NS"),
     ),
     "TIMESTAMP WITH TIME ZONE": ("timestamp with time zone", _moment),
-    "TIME_NS": ("time without time zone", _whole_microseconds("TIME", "date_part('ns', {0})")),
+    "TIME_NS": ("time without time zone", _whole_microseconds("TIME", "TIME_NS")),
     "UUID": ("uuid", _uuid),
     # Not jsonb: that would sort keys, drop the first of two, and respell numbers.
     "JSON": ("json", _text),

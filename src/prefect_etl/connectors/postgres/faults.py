@@ -5,6 +5,7 @@ Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from prefect_etl.errors import (
@@ -37,6 +38,7 @@ _BY_STATE: dict[str, tuple[type[EtlError], str]] = {
     "22": (DataError, "A value does not fit; pin a type with types: or columns: {cast: …}."),
     "23": (DataError, "A constraint of the table refuses a row; mend the data or the table."),
     "40": (BusyError, _AGAIN),
+    "57014": (BusyError, "Run again; a statement_timeout can be raised with options= in the URI."),
     "55P03": (BusyError, "Another session holds a lock on the table; run again later."),
     "0A": (SchemaError, "PostgreSQL cannot do that here."),
 }
@@ -52,6 +54,8 @@ _BY_TEXT: tuple[tuple[str, type[EtlError], str], ...] = (
     ("invalid", ConfigError, "Check the URI of the connection."),
     ("definition of service", ConfigError, "Check service= and ~/.pg_service.conf."),
 )
+# Where the server says which column of a COPY it was.
+_COPIED = re.compile(r"^COPY .*, line \d+, column ([^:\n]+)", re.MULTILINE)
 
 
 def translate(error: psycopg.Error, what: str) -> EtlError:
@@ -61,8 +65,22 @@ def translate(error: psycopg.Error, what: str) -> EtlError:
         error: The driver's.
         what: What was done, or where, without secrets.
     """
-    said = _said(error)
-    state = error.sqlstate
+    return fault(error.sqlstate, _said(error), what)
+
+
+def fault(state: str | None, said: str, what: str) -> EtlError:
+    """One of our errors for what the server, or libpq, said.
+
+    Args:
+        state: The SQLSTATE, where the server gave one.
+        said: Its message, or libpq's.
+        what: What was done, or where, without secrets.
+
+    Example:
+        >>> print(fault("42P01", 'relation "a" does not exist', "orders"))
+        orders: relation "a" does not exist
+        Check the table's name; `prefect-etl connections discover` lists all.
+    """
     if state is not None:
         for length in (5, 3, 2):
             if state[:length] in _BY_STATE:
@@ -81,6 +99,8 @@ def _said(error: psycopg.Error) -> str:
     primary = error.diag.message_primary
     if primary:
         detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
-        return f"{primary}{detail}"
+        copied = _COPIED.search(error.diag.context or "")
+        where = f" in column {copied[1]}" if copied else ""
+        return f"{primary}{where}{detail}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

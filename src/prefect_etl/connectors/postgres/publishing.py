@@ -129,9 +129,12 @@ def _values_that_fit(load: Load) -> Iterator[None]:
         yield
     except duckdb.InterruptException:
         raise
-    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
-        raise _does_not_fit(load, error) from error
-    except pa.ArrowInvalid as error:
+    except (
+        duckdb.ConversionException,
+        duckdb.InvalidInputException,
+        duckdb.OutOfRangeException,
+        pa.ArrowInvalid,
+    ) as error:
         raise _does_not_fit(load, error) from error
     except duckdb.Error as error:
         raise storage_error(error, load.dataset.name) from error
