@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from benchmarks.measure import Medians, Program
+from benchmarks.place import ROOT
 from benchmarks.result import Result, Target
 
 if TYPE_CHECKING:
@@ -28,12 +32,25 @@ _WIDE_ROWS, _WIDE_BYTES = 150, 5_000_000
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """A PostgreSQL server on TCP, as it comes, with an empty database; its URI."""
-    from tests.servers.postgres import PostgresServer
+def _started(kind: str) -> Iterator[Any]:
+    """A server of the tests, on TCP."""
+    tests = str(ROOT / "tests")
+    if tests not in sys.path:
+        sys.path.append(tests)
+    module = import_module(f"servers.{kind.lower()}")
+    server = getattr(module, {"postgres": "PostgresServer", "mariadb": "MariaDBServer"}[kind])()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.close()
 
-    with PostgresServer(fsync=True) as server:
-        yield server.new_database()
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server with an empty database; its URI."""
+    with _started("postgres") as server:
+        yield server.uri(server.new_database())
 
 
 def _execute(uri: str, *statements: str) -> None:
@@ -274,15 +291,23 @@ def from_mysql(bench: Bench) -> Result:
     """1.5 M orders, MySQL -> DuckDB."""
     import duckdb
     import pymysql
-    from tests.servers.mariadb import MariaDBServer
 
     place, orders = bench.place, bench.place.orders()
-    with MariaDBServer() as server:
-        uri = server.new_database()
+    with _started("mariadb") as server:
+        name = server.new_database()
+        uri = server.uri(name)
         text = bench.folder("mysql") / "orders.tsv"
         text.parent.mkdir(parents=True, exist_ok=True)
         duckdb.sql(f"COPY (FROM '{orders.full}') TO '{text}' (DELIMITER '\t', HEADER false)")
-        with pymysql.connect(**server.arguments(uri), local_infile=True) as connection:
+        given = urlsplit(uri)
+        with pymysql.connect(
+            host=given.hostname,
+            port=given.port or 3306,
+            user=given.username,
+            password=given.password or "",
+            database=name,
+            local_infile=True,
+        ) as connection:
             cursor = connection.cursor()
             for table in ("orders", "empty"):
                 cursor.execute(f"CREATE TABLE {table} ({_ORDERS.replace('numeric', 'decimal')})")
