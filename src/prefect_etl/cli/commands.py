@@ -35,6 +35,14 @@ COMMANDS = {
         "Run the pipeline: load what is new, then make what depends on it.",
         "prefect-etl run pipeline.yaml --only flights weather -v",
     ),
+    "copy": Command(
+        "copy:copy",
+        "Copy tables, queries and files, without a pipeline file and without Prefect.",
+        "prefect-etl copy orders.parquet postgresql://etl@localhost/shop --mode replace\n"
+        "  prefect-etl copy $SHOP duckdb:///shop.duckdb --table orders --key id --cursor at\n"
+        "  prefect-etl copy $SHOP duckdb:///shop.duckdb --table 'public.*' --mode replace\n"
+        "  cat orders.csv | prefect-etl copy - duckdb:///shop.duckdb --into orders",
+    ),
     "backfill": Command(
         "backfill:backfill",
         "Load windows of the past, each as a Prefect run; what is loaded already is left out.",
