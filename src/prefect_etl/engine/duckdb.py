@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,6 +103,7 @@ class Session:
         self._names: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
         self._running: set[duckdb.DuckDBPyConnection] = set()
+        self._stops: list[Callable[[], None]] = []
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -196,11 +197,30 @@ class Session:
             # It is detached. What was committed is durable in its log, and stays there.
             logger.warning("%s", str(error).strip().replace("\n", " "))
 
+    @contextmanager
+    def stopping(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Let an interrupt stop something else, too, that a statement waits for: a server.
+
+        Args:
+            stop: Must be safe to call from another thread, and whatever it stops may be over.
+        """
+        with self._guard:
+            self._stops.append(stop)
+        try:
+            with stopped_by_signals(stop):
+                yield
+        finally:
+            with self._guard:
+                self._stops.remove(stop)
+
     def interrupt(self) -> None:
         """Stop every running statement; each raises ``duckdb.InterruptException``."""
         with self._guard:
             for cursor in self._running:
                 cursor.interrupt()
+            stops = list(self._stops)
+        for stop in stops:
+            stop()
 
     def close(self) -> None:
         """Close the instance; statements that run are stopped."""

@@ -36,6 +36,29 @@ def _arrow(rows: Sequence[Row]) -> Any:
     return pa.Table.from_pylist([dict(row) for row in rows])
 
 
+class Served(Exercise):
+    """A database of its own for each folder, on a server that a fixture starts.
+
+    The server has ``new_database() -> name``, ``uri(name)`` and ``drop_database(name)``.
+    """
+
+    def begin(self, server: Any) -> None:
+        """Take the server."""
+        self._server = server
+        self._databases: dict[Path, str] = {}
+
+    def end(self) -> None:
+        """Drop what was made."""
+        for name in self._databases.values():
+            self._server.drop_database(name)
+
+    def uri(self, folder: Path) -> str:
+        """A database that is made when it is asked for first."""
+        if folder not in self._databases:
+            self._databases[folder] = self._server.new_database()
+        return str(self._server.uri(self._databases[folder]))
+
+
 class Files(Exercise):
     """Two files in a folder, so that there are several units."""
 
@@ -135,6 +158,13 @@ class DuckDB(Exercise):
         """That table."""
         return {"table": "rows_given"}
 
+    def execute(self, folder: Path, sql: str) -> None:
+        """Open the file as anybody would."""
+        import duckdb
+
+        with duckdb.connect(folder / "exercise.duckdb") as connection:
+            connection.execute(sql)
+
     def rows(self, folder: Path, schema: str, table: str) -> list[dict[str, Any]]:
         """Open the file as anybody would."""
         import duckdb
@@ -200,6 +230,22 @@ class Postgres(Exercise):
             _DATABASES.add(uri)
         return uri
 
+    def put(self, folder: Path, rows: Sequence[Row]) -> None:
+        """Replace a table."""
+        import psycopg
+
+        with psycopg.connect(self.uri(folder)) as connection:
+            connection.execute("DROP TABLE IF EXISTS rows_given")
+            connection.execute(
+                "CREATE TABLE rows_given (id bigint, name text, amount float8, day date)"
+            )
+            values = "VALUES (%(id)s, %(name)s, %(amount)s, %(day)s)"
+            connection.cursor().executemany(f"INSERT INTO rows_given {values}".encode(), rows)
+
+    def fields(self) -> dict[str, Any]:
+        """That table."""
+        return {"table": "rows_given"}
+
     def rows(self, folder: Path, schema: str, table: str) -> list[dict[str, Any]]:
         """Connect as anybody would."""
         import psycopg
@@ -208,6 +254,14 @@ class Postgres(Exercise):
         with psycopg.connect(self.uri(folder), row_factory=dict_row) as connection:
             found = connection.execute(f"SELECT * FROM {qualified(schema, table)}".encode())
             return [_without_ledger(row) for row in found.fetchall()]
+
+
+class PostgresQuery(Postgres):
+    """A query over a PostgreSQL database."""
+
+    def fields(self) -> dict[str, Any]:
+        """All rows of the table."""
+        return {"query": "SELECT * FROM rows_given"}
 
 
 class Python(Exercise):
@@ -262,7 +316,7 @@ _ALL: tuple[Exercise, ...] = (
     *(Csv(), JsonLines(), Parquet(), Arrow()),
     *(DuckDB(), DuckDBQuery()),
     ParquetFolder(),
-    Postgres(),
+    *(Postgres(), PostgresQuery()),
     Python(),
     Memory(),
 )

@@ -102,7 +102,7 @@ class PostgresConnection(ConnectionConfig):
         except ImportError as error:
             raise ConfigError("PostgreSQL needs the package psycopg", hint=INSTALL) from error
         with translated(self.display):
-            options: dict[str, Any] = self._defaults()
+            options: dict[str, Any] = self.defaults()
             connection = psycopg.connect(self.uri.get_secret_value(), autocommit=True, **options)
             try:
                 connection.execute(self.session_options.encode())
@@ -112,7 +112,8 @@ class PostgresConnection(ConnectionConfig):
                 raise
         return connection
 
-    def _defaults(self) -> dict[str, str]:
+    def defaults(self) -> dict[str, str]:
+        """Options of libpq that the URI does not give."""
         given = dict(parse_qsl(urlsplit(self.uri.get_secret_value()).query))
         defaults = {"application_name": "prefect_etl", "connect_timeout": _CONNECT_SECONDS}
         return {name: value for name, value in defaults.items() if name not in given}

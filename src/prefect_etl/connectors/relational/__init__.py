@@ -9,6 +9,8 @@ from prefect_etl.connectors.relational.planning import (
     Probe,
     Ranges,
     cursor_kind,
+    divided,
+    ranged,
 )
 from prefect_etl.connectors.relational.query import with_values
 from prefect_etl.connectors.relational.reading import digest_of, part, within
@@ -21,7 +23,9 @@ __all__ = [
     "Ranges",
     "cursor_kind",
     "digest_of",
+    "divided",
     "part",
+    "ranged",
     "with_values",
     "within",
 ]

@@ -124,8 +124,8 @@ class Planner:
     """
 
     def __init__(self, dataset: DatabaseDataset, of: str) -> None:
-        self._dataset = dataset
-        self._of = of
+        self.dataset = dataset
+        self.of = of
         self._lag = dataset.cursor.late if dataset.cursor else None
         self._planned: tuple[Batch, ...] = ()
 
@@ -135,25 +135,26 @@ class Planner:
         Raises:
             SourceReadError: The cursor is not there, cannot be one, or went backwards.
         """
-        self._planned = tuple(self._plan(state, probe))
+        self._planned = tuple(self.plan(state, probe))
         new = [unit for batch in self._planned for unit in batch.units]
         again = {unit.position for unit in new}
         return [k.unit for p, k in state.units.items() if self._stays(k.unit, again)] + new
 
     def _stays(self, unit: Unit, again: set[str]) -> bool:
         """Whether a unit that the ledger remembers is there still: windows that were backfilled."""
-        return self._dataset.incremental and unit.position not in again
+        return self.dataset.incremental and unit.position not in again
 
     def batches(self, units: Sequence[Unit], state: LedgerState, probe: Probe) -> list[Batch]:
         """How to read units that :meth:`units` gave."""
         wanted = {unit.identity for unit in units}
         planned = {batch.units[0].identity for batch in self._planned}
         if not wanted <= planned:
-            self._planned = tuple(self._plan(state, probe))
+            self._planned = tuple(self.plan(state, probe))
         return [batch for batch in self._planned if batch.units[0].identity in wanted]
 
-    def _plan(self, state: LedgerState, probe: Probe) -> list[Batch]:
-        if self._dataset.cursor is None:
+    def plan(self, state: LedgerState, probe: Probe) -> list[Batch]:
+        """What is to be read, in parts; nothing where nothing is new."""
+        if self.dataset.cursor is None:
             return self._whole(state, probe)
         _ = probe.cursor  # refused before anything is read
         highest = probe.highest()
@@ -164,15 +165,15 @@ class Planner:
         return self._next(state, probe, highest)
 
     def _whole(self, state: LedgerState, probe: Probe) -> list[Batch]:
-        reading = {"of": self._of, "whole": True}
+        reading = {"of": self.of, "whole": True}
         version = str(state.version)
-        if self._dataset.write == "append":  # replaced as a changed file is, so it is one unit
-            return [Batch((Unit(self._dataset.described, version),), reading)]
-        return divided(reading | _ranged(probe.ranges(self._dataset.chunk_rows)), "all", version)
+        if self.dataset.write == "append":  # replaced as a changed file is, so it is one unit
+            return [Batch((Unit(self.dataset.described, version),), reading)]
+        return divided(reading | ranged(probe.ranges(self.dataset.chunk_rows)), "all", version)
 
     def _first(self, state: LedgerState, probe: Probe, highest: str | None) -> list[Batch]:
-        reading = {"of": self._of, "lower": None, "upper": highest, "nulls": True}
-        reading |= _ranged(probe.ranges(self._dataset.chunk_rows))
+        reading = {"of": self.of, "lower": None, "upper": highest, "nulls": True}
+        reading |= ranged(probe.ranges(self.dataset.chunk_rows))
         return self._remembered(divided(reading, "start", str(state.version)), probe, highest)
 
     def _next(self, state: LedgerState, probe: Probe, highest: str) -> list[Batch]:
@@ -182,7 +183,7 @@ class Planner:
                 upper = self._not_backwards(state.cursor, lower, highest, probe)
             if not probe.is_higher(upper, state.cursor) and self._idle(state, upper, probe):
                 return []
-        reading = {"of": self._of, "lower": lower, "upper": upper, "nulls": False}
+        reading = {"of": self.of, "lower": lower, "upper": upper, "nulls": False}
         name = "start" if lower is None else f"from {lower}"
         return self._remembered(divided(reading, name, str(state.version)), probe, upper)
 
@@ -195,15 +196,15 @@ class Planner:
         if lower is not None and not probe.is_higher(lower, highest):
             return known
         raise SourceReadError(
-            f"{self._dataset.name}: cursor: {self._dataset.cursor_column} went backwards: "
+            f"{self.dataset.name}: cursor: {self.dataset.cursor_column} went backwards: "
             f"{known} was loaded, and the highest value is {highest} now",
             hint="If the source was restored or its newest rows were deleted, load it anew with "
-            f"--full-refresh --only {self._dataset.name}.",
+            f"--full-refresh --only {self.dataset.name}.",
         )
 
     def _idle(self, state: LedgerState, upper: str, probe: Probe) -> bool:
         """Whether nothing came since the last load, where its upper bound is the highest still."""
-        if not self._dataset.keyed:
+        if not self.dataset.keyed:
             return self._lag is None
         known = state.units.get(REMEMBERED)
         return known is not None and known.unit.version.endswith(self._counted(upper, probe))
@@ -213,7 +214,7 @@ class Planner:
         return f": {probe.count(self._lower(upper, probe) or upper, upper)} to {upper}"
 
     def _remembered(self, batches: list[Batch], probe: Probe, upper: str | None) -> list[Batch]:
-        if not self._dataset.keyed or upper is None:
+        if not self.dataset.keyed or upper is None:
             return batches
         *others, last = batches
         version = last.units[0].version + self._counted(upper, probe)
@@ -231,7 +232,7 @@ class Planner:
         plans: dict[str, list[Manifest]] = {}
         for manifest in held:
             reading = manifest.reading
-            if reading.get("of") == self._of and "plan" in reading and not reading.get("open"):
+            if reading.get("of") == self.of and "plan" in reading and not reading.get("open"):
                 plans.setdefault(repr(_plan_of(reading)), []).append(manifest)
         if not plans:
             return None
@@ -248,9 +249,9 @@ class Planner:
         Raises:
             ConfigError: The dataset has no cursor, or the bounds do not fit its type.
         """
-        if self._dataset.cursor is None:
+        if self.dataset.cursor is None:
             raise ConfigError(
-                f"{self._dataset.name}: a backfill needs cursor:, by which windows are cut"
+                f"{self.dataset.name}: a backfill needs cursor:, by which windows are cut"
             )
         bounds = [bound for bound in (window.lower, window.upper) if bound is not None]
         _ = probe.cursor
@@ -259,17 +260,18 @@ class Planner:
                 probe.is_higher(bound, bound)
         except (SourceReadError, ConfigError) as error:
             raise ConfigError(
-                f"{self._dataset.name}: the window {window} does not fit the cursor "
-                f"{self._dataset.cursor_column}: {error.message}"
+                f"{self.dataset.name}: the window {window} does not fit the cursor "
+                f"{self.dataset.cursor_column}: {error.message}"
             ) from error
-        reading = {"of": self._of, "lower": window.lower, "upper": window.upper} | {
+        reading = {"of": self.of, "lower": window.lower, "upper": window.upper} | {
             "nulls": window.nulls,
             "open": window.open,
         }
         return [Batch((Unit(position(window), "1"),), reading)]
 
 
-def _ranged(ranges: Ranges | None) -> dict[str, Any]:
+def ranged(ranges: Ranges | None) -> dict[str, Any]:
+    """Ranges, as a reading tells them."""
     if ranges is None:
         return {}
     found: dict[str, Any] = {"key": ranges.key, "bounds": list(ranges.bounds)}
