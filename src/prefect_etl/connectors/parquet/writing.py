@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     import duckdb
 
 # Of a file that is not in a partition; one of a partition is as large as the partition's rows.
-_FILE_SIZE = "512MB"
+_FILE_SIZE = "128MB"
+# Rows that are kept in memory until their partitions are written; DuckDB's own is eight times this.
+_FLUSH_ROWS = 65_536
 # Large enough to be read fast, small enough that rows of megabytes fit in memory.
-_ROW_GROUP = "128MB"
+_ROW_GROUP = "32MB"
 COMPRESSION = "zstd"
 
 
@@ -53,6 +55,7 @@ def write_rows(
         by = ", ".join(identifier(name) for name in partitions)
         rows = f"SELECT * FROM ({rows}) ORDER BY {by}"
         options.append(f"PARTITION_BY ({by})")
+        cursor.execute(f"SET partitioned_write_flush_threshold = {_FLUSH_ROWS}")
     else:
         options.append(f"FILE_SIZE_BYTES {literal(_FILE_SIZE)}")
     options += [f"COMPRESSION {COMPRESSION}", f"ROW_GROUP_SIZE_BYTES {literal(_ROW_GROUP)}"]
