@@ -90,14 +90,14 @@ def _said(fault: Any) -> str:
     return f"{option}: {text}" if option else text
 
 
-def _cursor(request: Request) -> dict[str, Any] | None:
+def _cursor(request: Request) -> dict[str, Any] | str | None:
     if request.cursor is None:
         if request.lag is not None:
             raise ConfigError("--lag says how late rows of a --cursor come, and there is none")
         return None
     lag = request.lag
     whole = int(lag) if isinstance(lag, str) and lag.isdigit() else lag
-    return {"column": request.cursor, "lag": whole}
+    return request.cursor if lag is None else {"column": request.cursor, "lag": whole}
 
 
 def _read(request: Request, reading: Reading, fields: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from prefect_etl.connectors.base import Source
+from prefect_etl.connectors.relational import DatabaseDataset
 from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import KnownUnit, LedgerState
@@ -76,7 +77,7 @@ def planned(source: Source, spec: DatasetSpec, state: LedgerState, reading: Read
 
 
 def _goes_on(spec: DatasetSpec) -> bool:
-    return spec.cursor is not None and hasattr(spec, "filter")
+    return isinstance(spec, DatabaseDataset) and spec.incremental
 
 
 def _origin(spec: DatasetSpec, reading: Reading) -> str:
