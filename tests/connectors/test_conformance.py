@@ -5,29 +5,40 @@ A new connector is found here by itself; one that has no exercise fails when thi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from prefect_etl.connectors.registry import connectors
 from prefect_etl.testing import destination_conformance, source_conformance
 from prefect_etl.testing.exercise import Exercise
-from prefect_etl.testing.exercises import Postgres, exercises_for
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _servers(postgres):
-    Postgres.server = postgres.uri()
+from prefect_etl.testing.exercises import exercises_for
 
 
 def _rows_are_told(exercise: Exercise) -> bool:
     return type(exercise).rows is not Exercise.rows
 
 
+def _with_server(made: type, exercise: Exercise) -> type:
+    """The same tests, with the server that they need."""
+
+    @pytest.fixture(autouse=True)
+    def server(self: object, request: pytest.FixtureRequest) -> Iterator[None]:
+        exercise.begin(request.getfixturevalue(exercise.server) if exercise.server else None)
+        yield
+        exercise.end()
+
+    made.server = server
+    return made
+
+
 for _connector in connectors():
     _exercises = exercises_for(_connector)
     if _connector.source is not None:
         for _exercise in _exercises:
-            _made = source_conformance(_exercise)
+            _made = _with_server(source_conformance(_exercise), _exercise)
             globals()[_made.__name__] = _made
     if _connector.destination is not None:
-        _made_too = destination_conformance(next(filter(_rows_are_told, _exercises)))
-        globals()[_made_too.__name__] = _made_too
+        _exercise = next(filter(_rows_are_told, _exercises))
+        _made = _with_server(destination_conformance(_exercise), _exercise)
+        globals()[_made.__name__] = _made

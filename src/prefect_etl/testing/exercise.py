@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,10 +28,21 @@ class Exercise:
     """Says how one connector's system is filled and looked at; subclass it for your own.
 
     A source needs :meth:`uri`, :meth:`put` and :meth:`fields`; a destination :meth:`uri` and
-    :meth:`rows`.
+    :meth:`rows`, and :meth:`execute` if it speaks SQL.
+
+    Attributes:
+        scheme: Of the connector's URIs.
+        server: The pytest fixture that gives the server it needs; None where it needs none.
     """
 
     scheme: ClassVar[str]
+    server: ClassVar[str | None] = None
+
+    def begin(self, server: Any) -> None:
+        """A test begins; ``server`` is what the fixture gave."""
+
+    def end(self) -> None:
+        """A test is over."""
 
     @property
     def name(self) -> str:
@@ -53,6 +64,15 @@ class Exercise:
     def rows(self, folder: Path, schema: str, table: str) -> list[dict[str, Any]]:
         """The rows of a loaded table, without columns whose names begin with ``_etl_``."""
         raise NotImplementedError("abstract: each exercise says it")
+
+    def execute(self, folder: Path, sql: str) -> None:
+        """Run a statement as somebody else would: a person, another program."""
+        raise NotImplementedError("abstract: each exercise of a database says it")
+
+    @property
+    def speaks_sql(self) -> bool:
+        """Whether others can use the system by SQL."""
+        return type(self).execute is not Exercise.execute
 
     @property
     def connector(self) -> Connector:
@@ -104,4 +124,12 @@ def raises(kind: type[Exception]) -> Iterator[None]:
 
 def multiset(rows: Sequence[Row]) -> list[str]:
     """Rows in an order that does not depend on how they came, to be compared."""
-    return sorted(repr(sorted(row.items())) for row in rows)
+    return sorted(
+        repr(sorted((name, _plain(value)) for name, value in row.items())) for row in rows
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A time with a zone as the same time in UTC; anything else as it is."""
+    zoned = isinstance(value, datetime) and value.tzinfo is not None
+    return value.astimezone(UTC) if zoned else value

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from prefect_etl.connectors.base import Destination
 from prefect_etl.core.accounting import Accounting, total
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult, LoadUnit
-from prefect_etl.core.rows import ROW_NUMBER, UNIT_ID
+from prefect_etl.core.rows import ROW_NUMBER, STREAM, UNIT_ID, ArrowRows
 from prefect_etl.core.schema import TableSchema, evolve
 from prefect_etl.core.sql import identifier, literal
 from prefect_etl.core.unit import Unit
 from prefect_etl.engine.duckdb import Session
-from prefect_etl.testing.exercise import Exercise, Row, multiset
+from prefect_etl.testing.exercise import Exercise, Row, multiset, small_session
 
 SCHEMA = TableSchema.of(id="BIGINT", name="VARCHAR", seen="INTEGER", gone="BOOLEAN")
+# The same with a time for a cursor.
+TIMED = TableSchema.of(id="BIGINT", name="VARCHAR", seen="TIMESTAMP", gone="BOOLEAN")
 Units = Mapping[str | Unit, Sequence[Row]]
 
 
-def row(number: int, name: str | None = "a", seen: int | None = 1, *, gone: bool = False) -> Row:
+def row(
+    number: int, name: str | None = "a", seen: int | str | None = 1, *, gone: bool = False
+) -> Row:
     """A row of the tables that the tests load."""
     return {"id": number, "name": name, "seen": seen, "gone": gone}
 
@@ -34,8 +39,7 @@ def make_load(
     state: LedgerState,
     units: Units,
     schema: TableSchema = SCHEMA,
-    *,
-    refresh: bool = False,
+    **given: Any,
 ) -> Load:
     """A load as the pipeline prepares it.
 
@@ -44,8 +48,9 @@ def make_load(
         state: What the load extends.
         units: Rows by unit; text is a position, of version 1.
         schema: Of the rows.
-        refresh: Begin from an empty table.
+        given: Other fields of the load.
     """
+    refresh = bool(given.get("refresh"))
     evolution = evolve(None if refresh else state.schema, schema, dataset=dataset.name)
     numbered = list(enumerate(units.items(), state.next_unit_id))
     parts = [
@@ -64,7 +69,7 @@ def make_load(
         )
         for number, (unit, rows) in numbered
     )
-    return Load(
+    load = Load(
         pipeline="conformance",
         dataset=dataset,
         state=state,
@@ -74,7 +79,43 @@ def make_load(
         batches=tuple(unit.batch_id for unit in load_units),
         run_id="run",
         lineage=None if refresh else state.lineage,
-        refresh=refresh,
+        cursor=_highest(dataset, None if refresh else state.cursor, units),
+        moment=read_on(20),
+    )
+    return replace(load, **given)
+
+
+def read_on(day: int) -> datetime:
+    """A time of the month that the tests live in."""
+    return datetime(2026, 1, day, tzinfo=UTC)
+
+
+def _highest(dataset: DatasetSpec, before: str | None, units: Units) -> str | None:
+    """The highest cursor ever loaded, of numbers or of text."""
+    if dataset.cursor_column is None:
+        return None
+    found = [given.get(dataset.cursor_column) for rows in units.values() for given in rows]
+    known = [str(value) for value in (before, *found) if value is not None]
+    return max(known, key=lambda text: (int(text) if text.isdigit() else 0, text), default=None)
+
+
+def streamed(session: Session, load: Load, read: int | None = None) -> Load:
+    """The same load with its rows as a stream, as they come without a raw zone.
+
+    Args:
+        session: The engine.
+        load: Of one unit.
+        read: How many rows the source gave; as many as the load has if None.
+    """
+    with session.cursor() as cursor:
+        table = cursor.execute(load.rows).to_arrow_table()
+    columns = ", ".join(identifier(name) for name in table.schema.names)
+    return replace(
+        load,
+        units=tuple(replace(unit, counts=Accounting()) for unit in load.units),
+        rows=f"SELECT {columns} FROM {STREAM}",
+        stream=ArrowRows(table.to_reader(max_chunksize=2)),
+        counted=lambda: read,
     )
 
 
@@ -113,6 +154,15 @@ class Table:
         schema = self.exercise.schema_of(self.folder, self.dataset)
         return self.exercise.rows(self.folder, schema, self.dataset.table)
 
+    @property
+    def versions(self) -> list[tuple[Any, ...]]:
+        """Of an ``scd2`` table: id, name, and the days on which each began and ended."""
+        found = [
+            (values["id"], values["name"], _day(values["valid_from"]), _day(values["valid_to"]))
+            for values in self.rows
+        ]
+        return sorted(found, key=repr)
+
     def load(self, units: Units, schema: TableSchema = SCHEMA, **options: Any) -> LoadResult:
         """Load rows onto what is there now."""
         return self.destination.commit(
@@ -123,36 +173,26 @@ class Table:
         """Load rows, and say where all of them went."""
         return total(list(self.load(units, schema, **options).counts.values()))
 
+    def take(self, load: Load) -> Accounting:
+        """Publish a load, and say where all its rows went."""
+        return total(list(self.destination.commit(load).counts.values()))
+
     def holds(self, *rows: Row) -> bool:
         """Whether the table has these rows and no others."""
         return multiset(self.rows) == multiset(rows)
 
 
-def random_dataset(random: Random, name: str) -> DatasetSpec:
-    """A dataset of any write mode."""
-    write = random.choice(["append", "replace", "merge", "merge", "merge"])
-    merge = write == "merge"
-    return DatasetSpec(
-        name=name,
-        write=write,
-        key=random.choice(["id", ("id", "name")]) if merge else (),
-        cursor=random.choice(["seen", None]),
-        deleted_when=random.choice(["gone", None]) if merge else None,
-    )
+class Suite:
+    """Tests of one destination."""
+
+    exercise: ClassVar[Exercise]
+
+    @contextmanager
+    def _table(self, folder: Path, **fields: Any) -> Iterator[Table]:
+        """A dataset named ``d`` in the destination."""
+        with small_session() as session:
+            yield Table(self.exercise, folder, session, DatasetSpec(name="d", **fields))
 
 
-def random_units(random: Random) -> dict[str | Unit, list[Row]]:
-    """Few keys and few cursors, so that they meet; some units are new versions."""
-    positions = random.sample(["a", "b", "c"], random.randint(1, 2))
-    return {
-        Unit(position, str(random.random())): [
-            row(
-                random.randint(1, 4),
-                random.choice(["a", "b"]),
-                random.choice([None, 1, 2, 3, 4, 5]),
-                gone=random.random() < 0.3,
-            )
-            for _ in range(random.randint(0, 5))
-        ]
-        for position in positions
-    }
+def _day(moment: datetime | None) -> int | None:
+    return moment.astimezone(UTC).day if moment else None

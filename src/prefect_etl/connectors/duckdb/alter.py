@@ -25,8 +25,11 @@ def alter(
         hint: What its user can do about it.
 
     Raises:
-        SchemaError: A value would not survive the widening of its column.
+        SchemaError: A value would not survive the widening of its column, or DuckDB cannot widen
+            it because of an index.
     """
+    import duckdb
+
     for column in evolution.added:
         cursor.execute(f"ALTER TABLE {name} ADD COLUMN {identifier(column.name)} {column.type}")
     for column_name, old, new in evolution.widened:
@@ -41,4 +44,15 @@ def alter(
                 f"and its value {changed[0]} would change",
                 hint=hint,
             )
-        cursor.execute(f"ALTER TABLE {name} ALTER COLUMN {column_id} TYPE {new}")
+        try:
+            cursor.execute(f"ALTER TABLE {name} ALTER COLUMN {column_id} TYPE {new}")
+        except (
+            duckdb.BinderException,
+            duckdb.CatalogException,
+            duckdb.DependencyException,
+        ) as error:
+            raise SchemaError(
+                f"{what}: column {column_name} would be widened from {old} to {new}, and an index "
+                "or constraint depends on it",
+                hint="Drop the index or constraint, run, and make it again.",
+            ) from error

@@ -13,9 +13,10 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from prefect_etl.connectors.base import ConnectionConfig, Connector
-from prefect_etl.connectors.duckdb import ledger, write
+from prefect_etl.connectors.duckdb import ledger, tables, write
 from prefect_etl.connectors.duckdb.source import DuckDBDataset, DuckDBSource
 from prefect_etl.connectors.duckdb.transform import DuckDBTransforms
+from prefect_etl.connectors.duckdb.user_sql import run_user_sql
 from prefect_etl.core.accounting import Accounting, total
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
@@ -96,13 +97,8 @@ class DuckDBDestination:
         if not self.path.exists():
             return [LedgerState() for _ in datasets]
         with self._session.attached(self.path, read_only=True) as cursor:
-            if not ledger.exists(cursor):
-                return [LedgerState() for _ in datasets]
-            return [
-                replace(state, missing=state.version > 0 and not write.exists(cursor, table))
-                for table in map(_table, datasets)
-                for state in [ledger.read_state(cursor, table)]
-            ]
+            known = ledger.exists(cursor)
+            return [_state(cursor, dataset, known=known) for dataset in datasets]
 
     def last_load(self, dataset: DatasetSpec) -> LoadRecord | None:
         """The record of the load that made the current version."""
@@ -135,13 +131,19 @@ class DuckDBDestination:
             except duckdb.InterruptException:
                 raise
             except duckdb.Error as error:
+                # Unique indexes are asked when the transaction ends.
+                if "constraint violation" in str(error) or isinstance(
+                    error, duckdb.ConstraintException
+                ):
+                    raise _constraint_error(load, error) from error
                 raise storage_error(error, f"{load.dataset.name} into {self.path}") from error
 
     def _publish(self, cursor: duckdb.DuckDBPyConnection, load: Load) -> LoadResult:
         table = _table(load.dataset)
         ledger.create_ledger(cursor)
         cursor.begin()
-        _assert_owned(cursor, load, table)
+        found = ledger.owner(cursor, table)
+        _assert_owned(cursor, load, table, found)
         state = ledger.read_state(cursor, table)
         if (state.version, state.lineage) != (load.state.version, load.state.lineage):
             raise VersionConflict(
@@ -152,10 +154,14 @@ class DuckDBDestination:
         lineage = load.lineage or uuid4().hex
         if load.refresh:
             ledger.forget(cursor, table)
+        what = load.dataset.name
+        run_user_sql(cursor, load.dataset.before, f"{what}: before")
+        if found is None and tables.exists(cursor, table):
+            tables.adopt(cursor, table, load)
         counts = write.write_rows(cursor, table, load)
         _assert_balanced(load, counts)
-        cursor_value = write.highest_cursor(cursor, load, state.cursor)
-        ledger.record_load(cursor, table, load, ledger.Outcome(lineage, counts, cursor_value))
+        run_user_sql(cursor, load.dataset.after, f"{what}: after")
+        ledger.record_load(cursor, table, load, ledger.Outcome(lineage, counts))
         cursor.commit()
         return LoadResult(load.version, lineage, counts)
 
@@ -164,24 +170,38 @@ def _table(dataset: DatasetSpec) -> tuple[str, str]:
     return dataset.schema_ or DEFAULT_SCHEMA, dataset.table
 
 
-def _assert_owned(cursor: duckdb.DuckDBPyConnection, load: Load, table: tuple[str, str]) -> None:
+def _state(cursor: duckdb.DuckDBPyConnection, dataset: DatasetSpec, *, known: bool) -> LedgerState:
+    table = _table(dataset)
+    state = ledger.read_state(cursor, table) if known else LedgerState()
+    there = tables.exists(cursor, table)
+    if state.version == 0 and there and dataset.adopt:
+        return replace(state, schema=tables.columns_of(cursor, table))
+    return replace(state, missing=state.version > 0 and not there)
+
+
+def _assert_owned(
+    cursor: duckdb.DuckDBPyConnection,
+    load: Load,
+    table: tuple[str, str],
+    found: tuple[str, str] | None,
+) -> None:
     name = ".".join(table)
     if cursor.execute("SELECT current_database()").fetchone() == (table[0],):
         raise ConfigError(
             f"the schema of table {name} has the name of the database file, which is ambiguous",
             hint="Give the file or the schema another name.",
         )
-    found = ledger.owner(cursor, table)
     mine = (load.pipeline, load.dataset.name)
     if found is not None and found != mine:
         raise ConfigError(
             f"table {name} belongs to dataset {found[1]} of pipeline {found[0]}",
             hint="Give this dataset another table with into: or schema:.",
         )
-    if found is None and write.exists(cursor, table):
+    if found is None and not load.dataset.adopt and tables.exists(cursor, table):
         raise ConfigError(
             f"table {name} exists already and was not made by a pipeline",
-            hint="Give this dataset another table with into: or schema:, or drop that one.",
+            hint="Give this dataset another table with into: or schema:, drop that one, or load "
+            "into it with adopt: true.",
         )
 
 
@@ -196,6 +216,15 @@ def _assert_balanced(load: Load, counts: dict[int, Accounting]) -> None:
     sums = total(list(counts.values()))
     if not sums.balanced:
         raise AccountingError(f"{load.dataset.name}: the load does not add up: {sums}")
+
+
+def _constraint_error(load: Load, error: Exception) -> DataError:
+    said = str(error).strip().splitlines()[0]
+    return DataError(
+        f"{load.dataset.name}: a constraint or unique index of the table refuses a row: {said}",
+        hint="Nothing was published. Mend the rows, put them aside with a contract, or drop the "
+        "constraint.",
+    )
 
 
 def _conversion_error(load: Load, error: Exception) -> DataError:

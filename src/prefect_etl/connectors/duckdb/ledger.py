@@ -53,11 +53,10 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.tombstones (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a load's rows, by unit id, and the lineage and cursor after it."""
+    """What became of a load's rows, by unit id, and the lineage after it."""
 
     lineage: str
     counts: Mapping[int, Accounting]
-    cursor: str | None
 
 
 def create_ledger(cursor: duckdb.DuckDBPyConnection) -> None:
@@ -147,7 +146,7 @@ def record_load(
         "lineage": lineage,
         "next_unit_id": next_unit_id,
         "columns": json.dumps(load.evolution.schema.pairs()),
-        "cursor_value": outcome.cursor,
+        "cursor_value": load.cursor,
         "fingerprint": load.dataset.fingerprint,
     }
     cursor.execute(

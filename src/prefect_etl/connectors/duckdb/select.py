@@ -22,7 +22,7 @@ from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import ConfigError
 
 # Table functions that make rows from their arguments alone. All others may read anything.
-_PURE = frozenset(
+PURE = frozenset(
     {
         "generate_series",
         "generate_subscripts",
@@ -35,9 +35,9 @@ _PURE = frozenset(
     }
 )
 # Scalar functions that tell of the process, or write to its log.
-_TELLING = frozenset(("current_setting", "getenv", "getvariable", "write_log"))
+TELLING = frozenset(("current_setting", "getenv", "getvariable", "write_log"))
 _HINT = "A transformation is one SELECT over tables; files become tables as datasets."
-_LOOKS_LIKE_FILE = re.compile(
+LOOKS_LIKE_FILE = re.compile(
     r"[/\\*:]|\.(csv|tsv|txt|json\w*|ndjson|parquet|arrow|db|duckdb|xlsx|gz|zst)$"
 )
 # A recursive CTE under its alias for all rows so far.
@@ -173,7 +173,7 @@ class _Names:
             raise ConfigError(
                 f"the SQL reads {catalog}.{schema}.{name}, which is in another database", hint=_HINT
             )
-        if not catalog and not schema and _LOOKS_LIKE_FILE.search(name):
+        if not catalog and not schema and LOOKS_LIKE_FILE.search(name):
             raise ConfigError(f"the SQL reads the file {name}", hint=_HINT)
         return TableRef(schema or self.default_schema, name)
 
@@ -244,7 +244,7 @@ def _note(node: Mapping[str, Any], scope: frozenset[str], names: _Names, found: 
             _assert_pure(node["function"])
         case "SHOW_REF":
             raise ConfigError("the SQL uses SHOW, DESCRIBE or SUMMARIZE", hint=_HINT)
-        case "FUNCTION" if node["function_name"].casefold() in _TELLING:
+        case "FUNCTION" if node["function_name"].casefold() in TELLING:
             raise ConfigError(f"the SQL uses {node['function_name']}()", hint=_HINT)
         case "VALUE_PARAMETER":
             found.parameters.add(node["identifier"])
@@ -280,5 +280,5 @@ def _cte_name(node: Mapping[str, Any]) -> str | None:
 
 def _assert_pure(function: Mapping[str, Any]) -> None:
     name = function["function_name"]
-    if name.casefold() not in _PURE or function.get("schema") or function.get("catalog"):
+    if name.casefold() not in PURE or function.get("schema") or function.get("catalog"):
         raise ConfigError(f"the SQL uses {name}(), which may read files or the network", hint=_HINT)

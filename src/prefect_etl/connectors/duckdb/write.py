@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect_etl.connectors.duckdb.alter import alter
 from prefect_etl.connectors.duckdb.ledger import SCHEMA as LEDGER
+from prefect_etl.connectors.duckdb.tables import belongings, exists, renew, restore
 from prefect_etl.connectors.sql.applying import read_again
 from prefect_etl.connectors.sql.counting import inserted_all
 from prefect_etl.connectors.sql.dialect import DuckDBDialect
@@ -17,7 +18,7 @@ from prefect_etl.connectors.sql.target import Target
 from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.load import Load
 from prefect_etl.core.schema import Column
-from prefect_etl.core.sql import identifier, literal, qualified
+from prefect_etl.core.sql import identifier, qualified
 from prefect_etl.engine.loading import readable
 
 if TYPE_CHECKING:
@@ -26,48 +27,35 @@ if TYPE_CHECKING:
 _ACTIONS = "temp.main._etl_actions"
 
 
-def exists(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str]) -> bool:
-    """Whether there is a table or view of this name."""
-    found = cursor.execute(
-        "SELECT 1 FROM information_schema.tables WHERE table_catalog = current_database() "
-        f"AND table_schema = {literal(table[0])} AND table_name = {literal(table[1])}"
-    ).fetchone()
-    return found is not None
-
-
 def write_rows(
     cursor: duckdb.DuckDBPyConnection, table: tuple[str, str], load: Load
 ) -> dict[int, Accounting]:
     """Write a load's rows in the open transaction, and say what became of them, by unit."""
     fresh = load.refresh or load.dataset.write == "replace" or not exists(cursor, table)
-    if fresh:
-        removed = _create(cursor, table, load)
-    else:
-        removed = 0
+    if not fresh:
         hint = "Pin its type with types: {column: type}."
         alter(cursor, qualified(*table), load.evolution, load.dataset.name, hint)
+        return _write(cursor, table, load, None)
+    before = belongings(cursor, table)
+    counts = _write(cursor, table, load, renew(cursor, table, load))
+    restore(cursor, table, before, load.dataset.name)
+    return counts
+
+
+def _write(
+    cursor: duckdb.DuckDBPyConnection, table: tuple[str, str], load: Load, removed: int | None
+) -> dict[int, Accounting]:
+    """Write the rows; ``removed`` were taken out of the table, which is empty now if not None."""
     if load.dataset.keyed:
-        return _merge(cursor, table, load, empty=fresh)
-    if not fresh:
-        window = bounds(cursor, load)
-        statements = read_again(qualified(*table), load, DuckDBDialect(), window)
-        removed = sum(_Statements(cursor).run(sql) for sql in statements)
+        return _merge(cursor, table, load, empty=removed is not None)
+    if removed is None:
+        again = read_again(qualified(*table), load, DuckDBDialect(), bounds(cursor, load))
+        removed = sum(_Statements(cursor).run(sql) for sql in again)
     return _insert_all(cursor, table, load, removed)
 
 
 def _names(columns: Iterable[Column]) -> str:
     return ", ".join(identifier(column.name) for column in columns)
-
-
-def _create(cursor: duckdb.DuckDBPyConnection, table: tuple[str, str], load: Load) -> int:
-    removed = 0
-    if exists(cursor, table):
-        row = cursor.execute(f"SELECT count(*) FROM {qualified(*table)}").fetchone()
-        removed = row[0] if row else 0
-    cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(table[0])}")
-    columns = ", ".join(f"{identifier(c.name)} {c.type}" for c in table_columns(load))
-    cursor.execute(f"CREATE OR REPLACE TABLE {qualified(*table)} ({columns})")
-    return int(removed)
 
 
 def _insert_all(
@@ -111,17 +99,3 @@ class _Statements:
 
     def rows(self, sql: str) -> Sequence[tuple[Any, ...]]:
         return self.cursor.execute(sql).fetchall()
-
-
-def highest_cursor(cursor: duckdb.DuckDBPyConnection, load: Load, before: str | None) -> str | None:
-    """The highest cursor ever loaded, as text; deleted rows count too."""
-    if load.dataset.cursor_column is None:
-        return None
-    kind = load.evolution.schema[load.dataset.cursor_column].type
-    # From the load, not the table: a row that was read and lost, or deleted, was seen all the same.
-    earlier = literal(None if load.refresh else before)
-    row = cursor.execute(
-        f"SELECT CAST(greatest(max({identifier(load.dataset.cursor_column)}), "
-        f"CAST({earlier} AS {kind})) AS VARCHAR) FROM ({load.rows})"
-    ).fetchone()
-    return row[0] if row else None

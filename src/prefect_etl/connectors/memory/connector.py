@@ -19,7 +19,7 @@ from uuid import uuid4
 from pydantic import Field
 
 from prefect_etl.connectors.base import ArrowRows, ConnectionConfig, Connector, Rows
-from prefect_etl.connectors.memory.load import MemoryTable, incoming_rows, publish
+from prefect_etl.connectors.memory.load import MemoryTable, given, publish
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult
@@ -195,8 +195,17 @@ class MemoryDestination:
         return None if found is None else found.record
 
     def commit(self, load: Load) -> LoadResult:
-        """Publish a load: the new table takes the old one's place at once."""
-        rows = incoming_rows(self._session, load)
+        """Publish a load: the new table takes the old one's place at once.
+
+        Raises:
+            ConfigError: The dataset has SQL of its own, and nothing here could run it.
+        """
+        if load.dataset.before or load.dataset.after:
+            raise ConfigError(
+                f"{load.dataset.name}: before and after are SQL, and a store in memory has none",
+                hint="Leave them out, or load into a database.",
+            )
+        brought = given(self._session, load)
         with self._store.guard:
             before = self._store.tables.get(_key(load.dataset), MemoryTable())
             owner = (load.pipeline, load.dataset.name)
@@ -213,7 +222,7 @@ class MemoryDestination:
                     hint="Nothing is lost: run again.",
                 )
             lineage = load.lineage or uuid4().hex
-            after, counts = publish(before, load, rows)
+            after, counts = publish(before, load, brought)
             after = replace(
                 after,
                 owner=owner,

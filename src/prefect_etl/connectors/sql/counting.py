@@ -26,18 +26,28 @@ def inserted_all(load: Load, inserted: int, replaced: int) -> dict[int, Accounti
     Raises:
         AccountingError: Other rows came than were to.
     """
-    known = load.counts(inserted)
-    if load.counted is None:
-        counts = {u.unit_id: replace(u.counts, inserted=u.good) for u in load.units}
+    counts = _known(load, inserted)
+    if load.counted is not None:
+        counts = with_first(counts, load, "inserted", inserted)
     else:
-        counts = {unit: replace(count, inserted=inserted) for unit, count in known.items()}
+        counts = {u.unit_id: replace(counts[u.unit_id], inserted=u.good) for u in load.units}
     expected = sum(count.inserted for count in counts.values())
-    if inserted != expected or any(count.filtered < 0 for count in counts.values()):
+    if inserted != expected:
         raise AccountingError(
             f"{load.dataset.name}: {expected} rows were to be inserted and {inserted} were",
             hint=_AGAIN,
         )
     return with_first(counts, load, "replaced", replaced)
+
+
+def _known(load: Load, written: int) -> dict[int, Accounting]:
+    counts = load.counts(written)
+    if any(count.filtered < 0 for count in counts.values()):
+        read = sum(count.read for count in counts.values())
+        raise AccountingError(
+            f"{load.dataset.name}: the source gave {read} rows, and {written} came"
+        )
+    return counts
 
 
 def merged(
@@ -57,9 +67,9 @@ def merged(
         missing: Rows of the table whose keys the source does not have; counted with the first unit.
 
     Raises:
-        AccountingError: A row is of a unit that is not in the load.
+        AccountingError: A row is of a unit that is not in the load, or more came than were read.
     """
-    counts = load.counts(written)
+    counts = _known(load, written)
     lost = ((unit, "superseded", rows) for unit, rows in superseded.items())
     for unit, action, rows in (*lost, *actions):
         if unit not in counts:

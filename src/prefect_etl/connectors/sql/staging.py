@@ -34,7 +34,12 @@ _FRACTIONS = ("FLOAT", "DOUBLE", "DECIMAL")
 
 
 def table_columns(load: Load) -> list[Column]:
-    """The columns of the table after a load."""
+    """The columns of the table after a load.
+
+    Raises:
+        SchemaError: A column has a name that ``scd2`` needs for itself.
+    """
+    assert_names(load)
     columns = list(load.evolution.schema)
     if load.dataset.carries_unit:
         columns.append(Column(UNIT_ID, "BIGINT"))
@@ -104,7 +109,7 @@ def stage(cursor: duckdb.DuckDBPyConnection, load: Load) -> Staged:
     Raises:
         SchemaError: A column has a name that ``scd2`` needs for itself.
     """
-    _assert_names(load)
+    assert_names(load)
     columns = ", ".join(identifier(column.name) for column in load.evolution.schema)
     extra = "".join(f", {sql} AS {name}" for name, sql in _derived(load).items())
     with readable(cursor, load):
@@ -123,7 +128,12 @@ def stage(cursor: duckdb.DuckDBPyConnection, load: Load) -> Staged:
     )
 
 
-def _assert_names(load: Load) -> None:
+def assert_names(load: Load) -> None:
+    """Make sure that no column has a name that ``scd2`` needs for itself.
+
+    Raises:
+        SchemaError: One has.
+    """
     if load.dataset.write != "scd2":
         return
     for name in (VALID_FROM, VALID_TO):
