@@ -96,10 +96,11 @@ def carried(column: Column, dataset: str) -> Carried:
     assert_name(column.name, f"{dataset}: column")
     name, kind = identifier(column.name), column.type
     if kind in _SAME:
-        return Carried(column.name, _SAME[kind], name, _SAME[kind])
+        # A cast, though it is one to itself: bytes of another type would be taken for these.
+        return Carried(column.name, _SAME[kind], f"CAST({name} AS {kind})", _SAME[kind])
     if match := _DECIMAL.fullmatch(kind):
         numeric = f"numeric({match[1]},{match[2]})"
-        return Carried(column.name, numeric, name, numeric)
+        return Carried(column.name, numeric, f"CAST({name} AS {kind})", numeric)
     if kind in _AS_TEXT:
         return Carried(column.name, _AS_TEXT[kind], _text(name), "text")
     if kind in _COMPUTED:

@@ -44,7 +44,7 @@ def travelling(rows: str, columns: Sequence[Carried]) -> str:
         >>> from prefect_etl.connectors.postgres.columns import carried
         >>> from prefect_etl.core.schema import Column
         >>> travelling("SELECT 1 AS id", [carried(Column("id", "INTEGER"), "orders")])
-        'SELECT "id" AS "id" FROM (SELECT 1 AS id)'
+        'SELECT CAST("id" AS INTEGER) AS "id" FROM (SELECT 1 AS id)'
     """
     given = ", ".join(f"{c.expression} AS {identifier(c.name)}" for c in columns)
     return f"SELECT {given} FROM ({rows})"

@@ -70,7 +70,11 @@ SELECT c.relname::text, pg_get_indexdef(c.oid),
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
 JOIN pg_namespace n ON n.oid = t.relnamespace
 LEFT JOIN pg_constraint o ON o.conindid = c.oid AND o.conrelid = t.oid AND o.contype IN ('p', 'u')
-WHERE t.oid = %s ORDER BY c.oid
+WHERE t.oid = %s AND NOT EXISTS (
+    SELECT FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attname::text <> ALL (%s)
+    AND (a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid
+        AND d.refobjid = t.oid AND d.refobjsubid = a.attnum)))
+ORDER BY c.oid
 """
 _GRANTS = """
 SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, privilege_type,
@@ -141,7 +145,8 @@ def _exchanged(
     _run(connection, f"CREATE TABLE {new_name} ({like})")
     _reshape(connection, new, shape)
     yield new_name
-    indexes = connection.execute(_INDEXES.encode(), (oid,)).fetchall()
+    kept = list(tables.kinds_of(connection, new))
+    indexes = connection.execute(_INDEXES.encode(), (oid, kept)).fetchall()
     made = [(_Index(*facts), f"{new[1][:50]}_{n}") for n, facts in enumerate(indexes)]
     for index, interim in made:
         _run(connection, index.definition(new, interim))

@@ -73,17 +73,10 @@ class Writer:
         """
         for name, what in zip(self.table, ("schema", "table"), strict=True):
             assert_name(name, what)
-        columns = all_carried(table_columns(self.load), self._name)
         if tables.oid_of(self.connection, self.table) is None:
-            tables.create(self.connection, self.table, columns)
-            return self._fill(Into(qualified(*self.table), self._kinds(), self._name, new=True), 0)
+            return self._create()
         if self.load.refresh or self.load.dataset.write == "replace":
-            if self.load.dataset.keyed and not self.load.dataset.adopt:
-                key = () if self.load.dataset.write == "scd2" else self.load.dataset.key
-                tables.drop_other_key(self.connection, self.table, key)
-            shape = Shape(columns, self._known())
-            with emptied(self.connection, self.table, shape, self._name) as (into, removed):
-                return self._fill(into, removed)
+            return self._replace()
         self._alter()
         if self.load.dataset.keyed:
             return self._merge()
@@ -116,20 +109,41 @@ class Writer:
         carried = all_carried(columns, self._name)
         tables.alter(self.connection, self.table, carried, widened, self._name)
 
+    def _create(self) -> dict[int, Accounting]:
+        columns = all_carried(table_columns(self.load), self._name)
+        tables.create(self.connection, self.table, columns)
+        counts = self._fill(Into(qualified(*self.table), self._kinds(), self._name, new=True), 0)
+        self._finish()
+        return counts
+
+    def _replace(self) -> dict[int, Accounting]:
+        dataset = self.load.dataset
+        if dataset.keyed and not dataset.adopt:
+            key = () if dataset.write == "scd2" else dataset.key
+            tables.drop_other_key(self.connection, self.table, key)
+        shape = Shape(all_carried(table_columns(self.load), self._name), self._known())
+        with emptied(self.connection, self.table, shape, self._name) as (into, removed):
+            counts = self._fill(into, removed)
+        self._finish()
+        return counts
+
     def _fill(self, into: Into, removed: int) -> dict[int, Accounting]:
         """Put all rows into a table that is empty."""
-        if self.load.dataset.keyed:
-            with staged(self.session, self.load) as rows:
-                counts = self._fill_latest(into, rows)
-        else:
-            counts = self._copy_all(into, removed)
-        if into.new:
-            if self.load.dataset.keyed:
-                versions = self.load.dataset.write == "scd2"
-                key = self.load.dataset.key
-                tables.ensure_keys(self.connection, self.table, key, versions=versions)
-            self._analyze()
-        return counts
+        if not self.load.dataset.keyed:
+            return self._copy_all(into, removed)
+        with staged(self.session, self.load) as rows:
+            return self._fill_latest(into, rows)
+
+    def _finish(self) -> None:
+        """What is cheaper, or only right, when all rows are there."""
+        self._ensure_keys()
+        self._analyze()
+
+    def _ensure_keys(self) -> None:
+        dataset = self.load.dataset
+        if dataset.keyed:
+            versions = dataset.write == "scd2"
+            tables.ensure_keys(self.connection, self.table, dataset.key, versions=versions)
 
     def _append(self) -> dict[int, Accounting]:
         name = qualified(*self.table)
@@ -181,10 +195,8 @@ class Writer:
         # Rows are found by their place, so nobody else may move them; readers go on.
         name = qualified(*self.table)
         self._run(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
-        dataset, columns = self.load.dataset, stage_columns(self.load)
-        versions = dataset.write == "scd2"
-        tables.ensure_keys(self.connection, self.table, dataset.key, versions=versions)
-        held = self._kinds()
+        self._ensure_keys()
+        columns, held = stage_columns(self.load), self._kinds()
         kinds = {c.name: held.get(c.name, c.kind) for c in all_carried(columns, self._name)}
         given = ", ".join(f"{identifier(column)} {kind}" for column, kind in kinds.items())
         with staged(self.session, self.load) as rows:
