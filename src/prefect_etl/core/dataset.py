@@ -127,6 +127,11 @@ class DatasetSpec(BaseModel):
         return self.write == "append" and self.unit_column
 
     @property
+    def drops_at_source(self) -> bool:
+        """Whether columns that are dropped are not even read, so that raw rows lack them."""
+        return False
+
+    @property
     def keyed(self) -> bool:
         """Whether rows are found in the table by their key."""
         return self.write in ("merge", "scd2")

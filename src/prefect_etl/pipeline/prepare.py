@@ -123,7 +123,8 @@ def _pinned(column: Column, spec: DatasetSpec) -> str:
 
 
 def _assert_named_columns_exist(raw: TableSchema, spec: DatasetSpec) -> None:
-    named = (*spec.columns.select, *spec.columns.rename, *spec.columns.drop)
+    dropped = () if spec.drops_at_source else spec.columns.drop
+    named = (*spec.columns.select, *spec.columns.rename, *dropped)
     missing = [name for name in named if raw.find(name) is None]
     if missing:
         raise SchemaError(

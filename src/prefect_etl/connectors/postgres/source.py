@@ -29,7 +29,6 @@ from prefect_etl.connectors.relational import DatabaseDataset, Planner, digest_o
 from prefect_etl.core.cursor import Window
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.manifest import Manifest
-from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.core.rows import STREAM
 from prefect_etl.core.schema import Column, TableSchema
 from prefect_etl.core.sql import identifier, literal
@@ -211,21 +210,7 @@ class PostgresSource:
             found = reflect(connection, self._dataset)
         if self._dataset.xmin:
             assert_has_xmin(found, self._dataset.name)
-        self._assert_chosen(found)
         return found
-
-    def _assert_chosen(self, found: Found) -> None:
-        """Make sure that columns which are chosen by name are there, before anything is read."""
-        known = [name for name, _ in found.columns]
-        lowered = {name.lower() for name in known}
-        columns = self._dataset.columns
-        for name in (*columns.select, *columns.drop, *columns.rename):
-            if name.lower() not in lowered:
-                raise SourceReadError(
-                    f"{self._dataset.name}: {self._dataset.described} has no column {name}"
-                    f"{did_you_mean(name, known)}",
-                    hint="Correct columns: in the pipeline file.",
-                )
 
     @cached_property
     def _carried(self) -> list[tuple[str, Carried]]:

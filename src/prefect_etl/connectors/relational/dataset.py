@@ -105,14 +105,42 @@ class DatabaseDataset(DatasetSpec):
             hint="Check cursor: in the pipeline file; it speaks of names after rename.",
         )
 
+    @property
+    def drops_at_source(self) -> bool:
+        """Whether columns that are dropped are not even read: unless ``where`` may ask for them."""
+        return self.where is None
+
     def wanted_columns(self, columns: Iterable[str]) -> list[str]:
         """The columns that have to be read, in the source's order.
 
-        Those that ``columns: {select: …}`` leaves out are not read, unless ``where`` may ask for
-        them.
+        Those that ``columns:`` leaves out are not read, unless ``where`` may ask for them.
+
+        Raises:
+            SourceReadError: ``columns:`` names one that is not there.
+
+        Example:
+            >>> columns = {"drop": "secret"}
+            >>> DatabaseDataset(name="d", table="t", columns=columns).wanted_columns(["a", "Secret"])
+            ['a']
         """
         names = list(columns)
-        if not self.columns.select or self.where is not None:
+        self._assert_there(names)
+        if self.where is not None:
             return names
-        asked = {name.lower() for name in (*self.columns.select, *self.columns.rename, *self.types)}
-        return [name for name in names if name.lower() in asked] or names
+        dropped = {name.lower() for name in self.columns.drop}
+        asked = {name.lower() for name in (*self.columns.select, *self.columns.rename)}
+        return [
+            name
+            for name in names
+            if name.lower() not in dropped and (not self.columns.select or name.lower() in asked)
+        ]
+
+    def _assert_there(self, names: list[str]) -> None:
+        there = {name.lower() for name in names}
+        for name in (*self.columns.select, *self.columns.drop, *self.columns.rename):
+            if name.lower() not in there:
+                raise SourceReadError(
+                    f"{self.name}: columns: {self.described} has no column {name}"
+                    f"{did_you_mean(name, names)}",
+                    hint="Correct columns: in the pipeline file.",
+                )
