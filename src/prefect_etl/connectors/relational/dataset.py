@@ -119,8 +119,8 @@ class DatabaseDataset(DatasetSpec):
             SourceReadError: ``columns:`` names one that is not there.
 
         Example:
-            >>> columns = {"drop": "secret"}
-            >>> DatabaseDataset(name="d", table="t", columns=columns).wanted_columns(["a", "Secret"])
+            >>> dataset = DatabaseDataset(name="d", table="t", columns={"drop": "secret"})
+            >>> dataset.wanted_columns(["a", "Secret"])
             ['a']
         """
         names = list(columns)
