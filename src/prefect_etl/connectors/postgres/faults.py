@@ -102,5 +102,6 @@ def _said(error: psycopg.Error) -> str:
         copied = _COPIED.search(error.diag.context or "")
         where = f" in column {copied[1]}" if copied else ""
         return f"{primary}{where}{detail}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    # What libpq only supposes is indented.
+    lines = [line for line in str(error).splitlines() if line.strip() and not line[0].isspace()]
+    return lines[-1].strip() if lines else type(error).__name__
