@@ -24,7 +24,7 @@ def _with_server(made: type, exercise: Exercise) -> type:
 
     @pytest.fixture(autouse=True)
     def server(self: object, request: pytest.FixtureRequest) -> Iterator[None]:
-        exercise.begin(request.getfixturevalue(exercise.server) if exercise.server else None)
+        exercise.begin(request.getfixturevalue(exercise.fixture) if exercise.fixture else None)
         yield
         exercise.end()
 

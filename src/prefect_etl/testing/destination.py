@@ -24,7 +24,7 @@ from prefect_etl.testing.exercise import Exercise, multiset, raises, small_sessi
 from prefect_etl.testing.loads import SCHEMA, Suite, Table, make_load, row
 from prefect_etl.testing.random_loads import RandomLoads
 
-RANDOM_DATASETS = 12
+RANDOM_DATASETS = 8
 
 
 def destination_conformance(exercise: Exercise) -> type[DestinationConformance]:
@@ -234,7 +234,7 @@ class DestinationConformance(KeysConformance, VersionsConformance, WindowsConfor
 
 
 def compare_with_reference(
-    exercise: Exercise, folder: Path, session: Session, seed: int, loads: int = 5
+    exercise: Exercise, folder: Path, session: Session, seed: int, loads: int = 4
 ) -> None:
     """Load the same random rows into a destination and the plain model, and compare all."""
     made = RandomLoads.of(Random(seed), f"t{seed}")  # noqa: S311  # no secret

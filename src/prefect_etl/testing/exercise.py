@@ -32,11 +32,11 @@ class Exercise:
 
     Attributes:
         scheme: Of the connector's URIs.
-        server: The pytest fixture that gives the server it needs; None where it needs none.
+        fixture: The pytest fixture that gives the server it needs; None where it needs none.
     """
 
     scheme: ClassVar[str]
-    server: ClassVar[str | None] = None
+    fixture: ClassVar[str | None] = None
 
     def begin(self, server: Any) -> None:
         """A test begins; ``server`` is what the fixture gave."""

@@ -215,8 +215,13 @@ class Postgres(Exercise):
     """A database of its own in a server that the tests start."""
 
     scheme: ClassVar[str] = "postgresql"
+    fixture: ClassVar[str] = "postgres"
     # The URI of a database of that server; who runs the tests sets it.
     server: ClassVar[str] = ""
+
+    def begin(self, server: Any) -> None:
+        """Take the server."""
+        Postgres.server = server.uri()
 
     def uri(self, folder: Path) -> str:
         """A database for each folder."""
@@ -245,6 +250,13 @@ class Postgres(Exercise):
     def fields(self) -> dict[str, Any]:
         """That table."""
         return {"table": "rows_given"}
+
+    def execute(self, folder: Path, sql: str) -> None:
+        """Connect as anybody would."""
+        import psycopg
+
+        with psycopg.connect(self.uri(folder)) as connection:
+            connection.execute(sql.encode())
 
     def rows(self, folder: Path, schema: str, table: str) -> list[dict[str, Any]]:
         """Connect as anybody would."""
