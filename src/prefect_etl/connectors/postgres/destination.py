@@ -21,6 +21,7 @@ from prefect_etl.errors import BusyError, UnreachableError
 if TYPE_CHECKING:
     import psycopg
 
+    from prefect_etl.connectors.postgres.transform import PostgresTransforms
     from prefect_etl.engine.duckdb import Session
 
 # The server lets go of a load whose machine vanished after a minute, not after two hours.
@@ -41,6 +42,13 @@ class PostgresDestination:
     def __init__(self, connection: PostgresConnection, session: Session) -> None:
         self._database = connection
         self._session = session
+
+    @property
+    def tables(self) -> PostgresTransforms:
+        """Where transformations run: in the database itself."""
+        from prefect_etl.connectors.postgres.transform import PostgresTransforms
+
+        return PostgresTransforms(self._database, self._session)
 
     def state(self, dataset: DatasetSpec) -> LedgerState:
         """What the ledger knows of the dataset's table."""

@@ -40,15 +40,18 @@ def kinds_of(connection: psycopg.Connection[Any], table: tuple[str, str]) -> dic
     )
 
 
+def ensure_schema(connection: psycopg.Connection[Any], name: str) -> None:
+    """Make a schema where it is missing, which takes a privilege that not all have."""
+    row = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (name,)).fetchone()
+    if row is None:
+        _run(connection, f"CREATE SCHEMA IF NOT EXISTS {identifier(name)}")
+
+
 def create(
     connection: psycopg.Connection[Any], table: tuple[str, str], columns: Sequence[Carried]
 ) -> None:
     """Make a table, and its schema where that is missing."""
-    found = connection.execute(
-        "SELECT 1 FROM pg_namespace WHERE nspname = %s", (table[0],)
-    ).fetchone()
-    if found is None:
-        _run(connection, f"CREATE SCHEMA IF NOT EXISTS {identifier(table[0])}")
+    ensure_schema(connection, table[0])
     # The beginning of a version is the one column of which it is known.
     given = ", ".join(
         f"{identifier(c.name)} {c.kind}{' NOT NULL' if c.name == VALID_FROM else ''}"

@@ -108,7 +108,7 @@ def _check_unique(staged: Staged, key: tuple[str, ...], query: Query) -> CheckRe
         f"GROUP BY {names} HAVING count(*) > 1"
     )
     label = f"unique: {', '.join(key)}"
-    bad = query(f"SELECT coalesce(sum(_etl_rows), 0) FROM ({groups})")[0][0]
+    bad = query(f"SELECT coalesce(sum(_etl_rows), 0) FROM ({groups}) AS doubled")[0][0]
     if not bad:
         return CheckReport(label, passed=True)
     rows = query(f"{groups} LIMIT {_EXAMPLES}")
