@@ -235,7 +235,8 @@ class _Loading:
             refresh=self.refresh,
             window=window,
             cursor=self._cursor(prepared.evolution.schema, checked.good, window),
-            whole=self._whole(manifests),
+            # A key whose row is put aside is not missing, and nothing tells one from the other.
+            whole=self._whole(manifests) and not checked.quarantined,
             moment=datetime.fromtimestamp(min(m.created_ns for m in manifests) / 1e9, UTC),
             replays=self.replays,
         )

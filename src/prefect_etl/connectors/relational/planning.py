@@ -24,7 +24,7 @@ from prefect_etl.core.cursor import Window
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.manifest import Manifest
 from prefect_etl.core.unit import Batch, Unit
-from prefect_etl.errors import ConfigError, SourceReadError
+from prefect_etl.errors import ConfigError, DataError, SourceReadError
 
 CursorKind = Literal["timestamp", "date", "integer", "decimal", "text"]
 # The one unit of a window that merge and scd2 remember, to know late rows by their number.
@@ -158,7 +158,7 @@ class Planner:
             return self._whole(state, probe)
         _ = probe.cursor  # refused before anything is read
         highest = probe.highest()
-        if state.schema is None:
+        if state.schema is None or state.version == 0:  # an adopted table has columns before
             return self._first(state, probe, highest)
         if highest is None:
             return []
@@ -258,7 +258,7 @@ class Planner:
         try:
             for bound in bounds:
                 probe.is_higher(bound, bound)
-        except (SourceReadError, ConfigError) as error:
+        except (DataError, ConfigError) as error:
             raise ConfigError(
                 f"{self.dataset.name}: the window {window} does not fit the cursor "
                 f"{self.dataset.cursor_column}: {error.message}"

@@ -152,5 +152,7 @@ def _within(window: Window, load: Load, dialect: Dialect) -> str:
         return dialect.ordered(dialect.parsed(literal(text), column.type), column.type)
 
     within = f"{value} >= {bound(window.lower)}"
+    if load.dataset.carries_unit:  # rows of an adopted table have none, and are nobody's to delete
+        within = f"{UNIT_ID} IS NOT NULL AND {within}"
     # A window that is closed ends where the source did: all behind it is read again.
     return f"{within} AND {value} < {bound(window.upper)}" if window.open else within
