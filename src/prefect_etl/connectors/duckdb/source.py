@@ -276,7 +276,13 @@ class _Probe:
         return None
 
     def _one(self, sql: str) -> tuple[Any, ...]:
-        return self._cursor.execute(f"SELECT {sql}").fetchone() or ()
+        import duckdb
+
+        try:
+            return self._cursor.execute(f"SELECT {sql}").fetchone() or ()
+        except duckdb.ConversionException as error:
+            said = str(error).splitlines()[0]
+            raise SourceReadError(f"{self._dataset.name}: cursor: {said}") from error
 
 
 def _typed(bound: str, kind: str) -> str:

@@ -98,6 +98,13 @@ class Carried:
     note: str | None = None
 
 
+_SPECIAL = {
+    "oid": Carried("{}::int8", "BIGINT"),
+    "inet": Carried("inet_out({})::text", "VARCHAR"),  # its cast would add the mask's length
+    "timetz": Carried("{}::text", "TIME WITH TIME ZONE", "CAST({} AS TIME WITH TIME ZONE)"),
+}
+
+
 def carried(column: str, type_: PgType, pinned: str | None = None, money_scale: int = 2) -> Carried:
     """How a column of a type travels.
 
@@ -125,15 +132,10 @@ def carried(column: str, type_: PgType, pinned: str | None = None, money_scale: 
         return _moment(column, type_.name)
     if type_.name == "numeric":
         return _numeric(column, type_.modifier, pinned)
-    if type_.name == "oid":
-        return Carried("{}::int8", "BIGINT")
     if type_.name == "money":
         kind = f"DECIMAL(19,{money_scale})"
         return Carried("{}::numeric::text", kind, f"CAST({{}} AS {kind})")
-    if type_.name == "timetz":
-        kind = "TIME WITH TIME ZONE"
-        return Carried("{}::text", kind, f"CAST({{}} AS {kind})")
-    return _text()
+    return _SPECIAL.get(type_.name, _text())
 
 
 def _text(note: str | None = None) -> Carried:
@@ -215,7 +217,7 @@ def _array(column: str, element: PgType, dimensions: int, pinned: str | None) ->
     value = "{}" if plain or inner.type == "VARCHAR" else f"CAST({{}} AS {kind})"
     flat = "array_ndims({}) > 1"
     return Carried(
-        f"CASE WHEN {flat} THEN NULL ELSE {{}}{'' if plain else '::text[]'} END",
+        f"CASE WHEN {flat} THEN NULL ELSE {{}}{'' if plain else '::text::text[]'} END",
         kind,
         f"CASE WHEN {{beside}} IS NOT NULL THEN {said} ELSE {value} END",
         f"CASE WHEN {flat} THEN {{}}::text END",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from prefect_etl.connectors.postgres.connection import translated
 from prefect_etl.connectors.postgres.reflecting import Found
 from prefect_etl.connectors.relational import CursorKind, DatabaseDataset, Ranges, cursor_kind
 from prefect_etl.core.sql import identifier, literal
@@ -148,7 +149,9 @@ class PostgresProbe:
         return f"CAST({literal(bound)} AS {self._type})"
 
     def _one(self, sql: str) -> tuple[Any, ...]:
-        return self._connection.execute(f"SELECT {sql}".encode(), binary=True).fetchone() or ()
+        with translated(self._dataset.name):
+            found = self._connection.execute(f"SELECT {sql}".encode(), binary=True)
+            return found.fetchone() or ()
 
 
 def where(dataset: DatabaseDataset, *conditions: str) -> str:
