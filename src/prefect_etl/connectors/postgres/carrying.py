@@ -117,7 +117,7 @@ def carried(column: str, type_: PgType, pinned: str | None = None, money_scale: 
     Example:
         >>> carried("n", PgType("numeric", modifier=(12 << 16 | 2) + 4)).type
         'DECIMAL(12,2)'
-        >>> carried("n", PgType("inet")).sent
+        >>> carried("n", PgType("macaddr")).sent
         '{}::text'
     """
     if type_.element is not None:
@@ -237,7 +237,7 @@ def selection(columns: list[tuple[str, Carried]]) -> tuple[str, str]:
     Columns travel under short names, so that names which differ only in case do not meet.
 
     Example:
-        >>> selection([("a", carried("a", PgType("int4"))), ("b", carried("b", PgType("inet")))])
+        >>> selection([("a", carried("a", PgType("int4"))), ("b", carried("b", PgType("macaddr")))])
         ('"a" AS c0, "b"::text AS c1', 'c0 AS "a", c1 AS "b"')
     """
     sent, restored = [], []
