@@ -108,7 +108,7 @@ def test_frames_of_every_library_become_lines(frame: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [1, "x", [1, 2], {"a": {"b": [1.5, None]}}, Completed(), {1, 2}, object(), b"abc", Any],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_holds_no_frame_is_stored_as_prefect_stores_it(value: Any) -> None:
     assert stored(value) == prefect.Flow.serialize_parameters(take, {"data": value})["data"]
@@ -216,7 +216,6 @@ POLARS = pl.DataFrame({"a": [1]})
         (Batch, Batch(FRAME), lambda v: v.frame),
         (Model, Model(frames=[FRAME]), lambda v: v.frames[0]),
     ],
-    ids=str,
 )
 def test_validation_hands_frames_on_as_they_are(
     annotation: Any, value: Any, get: Callable[[Any], Any]

@@ -190,7 +190,6 @@ async def test_what_is_cancelled_cancels_what_runs() -> None:
         ({"large": large, "max_concurrency": 0}, "max_concurrency is 0"),
         ({"large": large, "threshold_rows": -1}, "threshold_rows is -1"),
     ],
-    ids=str,
 )
 def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
