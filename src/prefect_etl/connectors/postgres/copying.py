@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect_etl.connectors.postgres.columns import Carried
 from prefect_etl.connectors.postgres.connection import INSTALL
+from prefect_etl.connectors.postgres.passthrough import BinaryRows
 from prefect_etl.core.sql import identifier
 from prefect_etl.errors import ConfigError, SchemaError
 
@@ -52,7 +53,7 @@ def travelling(rows: str, columns: Sequence[Carried]) -> str:
 
 def copy_batches(
     connection: psycopg.Connection[Any],
-    batches: pa.RecordBatchReader,
+    batches: pa.RecordBatchReader | BinaryRows,
     target: str,
     *,
     freeze: bool = False,
@@ -61,11 +62,14 @@ def copy_batches(
 
     Args:
         connection: In a transaction.
-        batches: As :func:`travelling` gives them, without types of DuckDB's own.
+        batches: As :func:`travelling` gives them, without types of DuckDB's own; or bytes of
+            another database.
         target: The table, quoted.
         freeze: The table was made in this transaction: no row of it will need a second look
             (https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-PARAMS-FREEZE).
     """
+    if isinstance(batches, BinaryRows):
+        return batches.copy(connection, target, freeze=freeze)
     try:
         from pgpq import ArrowToPostgresBinaryEncoder
     except ImportError as error:
@@ -84,7 +88,7 @@ def copy_batches(
 
 def copy_into(
     connection: psycopg.Connection[Any],
-    batches: pa.RecordBatchReader,
+    batches: pa.RecordBatchReader | BinaryRows,
     columns: Sequence[Carried],
     into: Into,
 ) -> int:

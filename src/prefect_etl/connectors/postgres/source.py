@@ -13,7 +13,7 @@ from uuid import uuid4
 from pydantic import Field, model_validator
 
 from prefect_etl.connectors.base import ArrowRows, Rows
-from prefect_etl.connectors.postgres.carrying import Carried, carried, selection
+from prefect_etl.connectors.postgres.carrying import Carried, PgType, carried, selection
 from prefect_etl.connectors.postgres.changes import (
     ChangesPlanner,
     ChangesProbe,
@@ -182,6 +182,23 @@ class PostgresSource:
             raise self._not_carried(error) from error
         if snapshot is not None:
             snapshot.read(batch.reading.get("part", 0))
+
+    @property
+    def connection(self) -> PostgresConnection:
+        """Where the database is."""
+        return self._connection
+
+    def statement(self, batch: Batch) -> tuple[str, list[tuple[str, PgType]]]:
+        """The SELECT of a batch with the values as they are, and the types of its columns.
+
+        Raises:
+            EtlError: As :meth:`units`.
+        """
+        names = [name for name, _ in self._carried]
+        conditions = where(self._dataset, self._within(batch), self._part(batch))
+        selected = ", ".join(map(identifier, names))
+        sql = f"SELECT {selected} FROM {self._found.selected}{conditions}"
+        return sql, [(name, self._found.type_of(name)) for name in names]
 
     def close(self) -> None:
         """Let the snapshot go."""

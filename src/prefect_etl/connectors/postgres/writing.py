@@ -7,14 +7,16 @@ session sees.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.connectors.postgres import tables
-from prefect_etl.connectors.postgres.columns import all_carried, assert_name
+from prefect_etl.connectors.postgres.columns import Carried, all_carried, assert_name
 from prefect_etl.connectors.postgres.copying import Into, copy_into, travelling
 from prefect_etl.connectors.postgres.dialect import PostgresDialect, Transaction
 from prefect_etl.connectors.postgres.ledger import SCHEMA as LEDGER
+from prefect_etl.connectors.postgres.passthrough import straight_rows
 from prefect_etl.connectors.postgres.replacing import Shape, emptied
 from prefect_etl.connectors.sql.applying import read_again
 from prefect_etl.connectors.sql.counting import inserted_all, merged
@@ -89,13 +91,18 @@ class Writer:
     def _kinds(self) -> dict[str, str]:
         return tables.kinds_of(self.connection, self.table)
 
+    def _columns(self) -> Sequence[Carried]:
+        """The columns of the table after the load."""
+        rows = straight_rows(self.load)
+        return rows.columns if rows else all_carried(table_columns(self.load), self._name)
+
     def _known(self) -> dict[str, str]:
         """The types with which the ledger says that columns were made."""
         known = all_carried(self.load.state.schema or (), self._name)
         return {column.name: column.kind for column in known}
 
     def _alter(self) -> None:
-        columns = table_columns(self.load)
+        columns = self._columns()
         present = {name.lower(): name for name in self._kinds()}
         for column in columns:
             other = present.get(column.name.lower(), column.name)
@@ -106,11 +113,10 @@ class Writer:
                     hint=f"Use columns: {{rename: {{{column.name}: {other}}}}}.",
                 )
         widened = {name for name, _, _ in self.load.evolution.widened}
-        carried = all_carried(columns, self._name)
-        tables.alter(self.connection, self.table, carried, widened, self._name)
+        tables.alter(self.connection, self.table, columns, widened, self._name)
 
     def _create(self) -> dict[int, Accounting]:
-        columns = all_carried(table_columns(self.load), self._name)
+        columns = self._columns()
         tables.create(self.connection, self.table, columns)
         counts = self._fill(Into(qualified(*self.table), self._kinds(), self._name, new=True), 0)
         self._finish()
@@ -121,7 +127,7 @@ class Writer:
         if dataset.keyed and not dataset.adopt:
             key = () if dataset.write == "scd2" else dataset.key
             tables.drop_other_key(self.connection, self.table, key)
-        shape = Shape(all_carried(table_columns(self.load), self._name), self._known())
+        shape = Shape(self._columns(), self._known())
         with emptied(self.connection, self.table, shape, self._name) as (into, removed):
             counts = self._fill(into, removed)
         self._finish()
@@ -158,7 +164,11 @@ class Writer:
         return counts
 
     def _copy_all(self, into: Into, removed: int) -> dict[int, Accounting]:
-        columns = all_carried(table_columns(self.load), self._name)
+        columns, straight = self._columns(), straight_rows(self.load)
+        if straight is not None:
+            return inserted_all(
+                self.load, copy_into(self.connection, straight, columns, into), removed
+            )
         sql = travelling(self.load.rows, columns)
         with arrow_rows(self.session, self.load, sql, lossless=False) as batches:
             inserted = copy_into(self.connection, batches, columns, into)

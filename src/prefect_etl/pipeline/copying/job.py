@@ -69,6 +69,10 @@ class Job:
         made: Destination = end.connector.destination(end.config, self.work.session)
         return made
 
+    def arrived(self, rows: int) -> None:
+        """Tell that so many more rows came."""
+        self.work.means.progress.advanced("load", self.spec.name, 0, rows)
+
     @contextmanager
     def open(self, batches: Sequence[Batch], *, keep: bool = False) -> Iterator[Opened]:
         """Open batches of the source; columns that options name are there.
@@ -80,15 +84,11 @@ class Job:
         Raises:
             SchemaError: A column is not there.
         """
-
-        def arrived(rows: int) -> None:
-            self.work.means.progress.advanced("load", self.spec.name, 0, rows)
-
         with TemporaryDirectory(dir=self.work.folder) as name:
             folder, session = Path(name), self.work.session
-            with opened(self.source, batches, session, folder, arrived, keep=keep) as rows:
+            with opened(self.source, batches, session, folder, self.arrived, keep=keep) as rows:
                 names = [name for part in rows.parts for name in part.schema.names]
-                if complete := self._has_named(names):
+                if complete := self.has_named(names):
                     yield rows
         if not complete:  # another look at the source: it is closed by now
             self._refuse(names)
@@ -101,7 +101,8 @@ class Job:
             ("--cursor", (cursor,) if cursor else ()),
         ]
 
-    def _has_named(self, names: Sequence[str]) -> bool:
+    def has_named(self, names: Sequence[str]) -> bool:
+        """Whether all columns that options name are among these."""
         present = {name.lower() for name in names}
         return all(name.lower() in present for _, asked in self._asked() for name in asked)
 

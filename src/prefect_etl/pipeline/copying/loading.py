@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from prefect_etl.connectors.base import Destination
@@ -17,6 +17,7 @@ from prefect_etl.pipeline.copying.job import Job
 from prefect_etl.pipeline.copying.opening import Opened
 from prefect_etl.pipeline.copying.refining import refining
 from prefect_etl.pipeline.copying.shaping import null_key, shaped
+from prefect_etl.pipeline.copying.straight import open_straight
 from prefect_etl.pipeline.copying.units import Units
 from prefect_etl.pipeline.load import window_of
 from prefect_etl.pipeline.workspace import new_run_id
@@ -31,12 +32,14 @@ class Loading:
         destination: Where the table is.
         state: What its ledger knows.
         units: What is read.
+        notes: What a person should know afterwards.
     """
 
     job: Job
     destination: Destination
     state: LedgerState
     units: Units
+    notes: list[str] = field(default_factory=list)
 
     def publish(self) -> LoadResult:
         """Read and commit.
@@ -47,10 +50,16 @@ class Loading:
         return refining(self.job.source, self.units.batches, self._commit)
 
     def _commit(self, batches: Sequence[Batch]) -> LoadResult:
+        straight = open_straight(self.job, batches, self.notes.append)
+        if straight is not None and self.job.has_named(straight.parts[0].schema.names):
+            return self._committed(batches, straight)
         with self.job.open(batches, keep=self._same_name()) as rows:
-            load = self._load(batches, rows)
-            with self._explained():
-                return self.destination.commit(load)
+            return self._committed(batches, rows)
+
+    def _committed(self, batches: Sequence[Batch], rows: Opened) -> LoadResult:
+        load = self._load(batches, rows)
+        with self._explained():
+            return self.destination.commit(load)
 
     def _same_name(self) -> bool:
         """Whether both ends are DuckDB files that cannot be open at the same time."""

@@ -106,12 +106,14 @@ def _load(job: Job, destination: Destination) -> CopyReport:
     progress, started, rows = job.work.means.progress, time.monotonic(), 0
     progress.started("load", job.spec.name, 0)
     try:
-        result = Loading(job, destination, state, units).publish()
+        loading = Loading(job, destination, state, units)
+        result = loading.publish()
         counts = total(list(result.counts.values()))
         rows = counts.read
     finally:
         progress.finished("load", job.spec.name, rows, time.monotonic() - started)
-    return replace(report, counts=counts, version=result.version)
+    notes = tuple(loading.notes)
+    return replace(report, counts=counts, version=result.version, notes=notes)
 
 
 def _state(job: Job, destination: Destination) -> LedgerState:
