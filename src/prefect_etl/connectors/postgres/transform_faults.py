@@ -12,7 +12,9 @@ from prefect_etl.errors import ConfigError, DataError, EtlError
 if TYPE_CHECKING:
     import psycopg
 
-_WRITES = "25006"  # read_only_sql_transaction
+# read_only_sql_transaction; active_sql_transaction, where it is to write after all;
+# feature_not_supported, as of what no view may have in it.
+_WRITES = ("25006", "25001", "0A000")
 _DEPENDS = "2BP01"  # dependent_objects_still_exist
 
 
@@ -35,7 +37,7 @@ def of_user(statement: str) -> Iterator[None]:
     except psycopg.Error as error:
         found = translate(error, "the SQL")
         kind, hint = type(found), found.hint
-        if error.sqlstate == _WRITES:
+        if error.sqlstate in _WRITES:
             kind, hint = ConfigError, "A transformation only reads; its result is all it makes."
         elif kind is ConfigError:
             hint = "Correct it; names without quotes are taken in lower case."
