@@ -112,12 +112,22 @@ GROUPS = {
         },
     ),
     "connections": (
-        "See the connections of the settings.",
+        "See connections, try them, list their tables.",
         {
             "list": Command(
                 "connections:list_connections",
                 "List named connections without their secrets, and all URI schemes.",
                 "prefect-etl connections list",
+            ),
+            "test": Command(
+                "connections:try_one",
+                "Connect, and say to what.",
+                "prefect-etl connections test ops",
+            ),
+            "discover": Command(
+                "connections:discover",
+                "List tables and views, their columns and keys, and about how many rows.",
+                "prefect-etl connections discover postgresql://localhost/shop --table 'public.*'",
             ),
         },
     ),

@@ -1,20 +1,31 @@
-"""The command that lists connections."""
+"""The commands that list connections, try them, and show what tables they have."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from prefect_etl.cli.console import make_table, out, print_json, print_lines
+from prefect_etl.cli.failure import failures
 from prefect_etl.cli.options import (
     DEFAULT_PIPELINE,
     AsJson,
+    NamedPipelineFile,
     PipelineFile,
     pipeline_path,
 )
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from prefect_etl.connectors.base import FoundTable
+    from prefect_etl.pipeline.spec.connection import Connection
+
+Named = Annotated[
+    str, Parameter(help="The name of a connection in the settings, a URI, or block:TYPE/NAME.")
+]
 
 
 def list_connections(pipeline: PipelineFile = DEFAULT_PIPELINE, *, as_json: AsJson = False) -> int:
@@ -35,6 +46,93 @@ def list_connections(pipeline: PipelineFile = DEFAULT_PIPELINE, *, as_json: AsJs
         )
     print_lines("", f"Schemes: {', '.join(schemes())}")
     return 0
+
+
+def try_one(
+    connection: Named, *, pipeline: NamedPipelineFile = DEFAULT_PIPELINE, as_json: AsJson = False
+) -> int:
+    """Connect, and say to what."""
+    from prefect_etl.errors import ConfigError
+
+    found = _resolved(connection, pipeline)
+    if found.connector.test is None:
+        raise ConfigError(f"connections of {found.connector.name} cannot be tested")
+    with failures():
+        said = found.connector.test(found.config)
+    if as_json:
+        print_json({"uri": found.config.display, "connector": found.connector.name, "found": said})
+    else:
+        print_lines(f"{found.config.display}: {said}")
+    return 0
+
+
+def discover(
+    connection: Named,
+    *,
+    pipeline: NamedPipelineFile = DEFAULT_PIPELINE,
+    table: Annotated[
+        list[str] | None,
+        Parameter(negative=(), help="Only tables that match: public.*, with their columns."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """List tables and views with their keys and about how many rows they have."""
+    from prefect_etl.engine.duckdb import Session
+    from prefect_etl.errors import ConfigError
+    from prefect_etl.pipeline.discovery import chosen
+
+    found = _resolved(connection, pipeline)
+    if found.connector.discover is None:
+        raise ConfigError(f"connections of {found.connector.name} have no tables to list")
+    with failures():
+        tables = list(found.connector.discover(found.config, Session()))
+        if table:
+            tables = chosen(tables, table, (), found.config.default_schema)
+    if as_json:
+        print_json([_as_json(one) for one in tables])
+    elif tables:
+        out().print(_columns_table(tables) if table else _tables_table(tables))
+    else:
+        print_lines(f"{found.config.display} has no tables.")
+    return 0
+
+
+def _resolved(text: str, pipeline: Path) -> Connection:
+    from prefect_etl.cli.ends import resolved
+
+    return resolved(text, pipeline_path(pipeline).absolute().parent)
+
+
+def _as_json(table: FoundTable) -> dict[str, Any]:
+    return {
+        "schema": table.schema,
+        "name": table.name,
+        "kind": table.kind,
+        "key": table.key,
+        "rows": table.rows,
+        "columns": dict(table.columns.pairs()),
+    }
+
+
+def _tables_table(tables: list[FoundTable]) -> Table:
+    shown = make_table("Table", "Kind", "About rows", "Columns", "Key", numbers=("About rows",))
+    for table in tables:
+        rows = "?" if table.rows is None else f"{table.rows:,}"
+        columns = str(len(table.columns))
+        shown.add_row(_full_name(table), table.kind, rows, columns, ", ".join(table.key))
+    return shown
+
+
+def _columns_table(tables: list[FoundTable]) -> Table:
+    shown = make_table("Table", "Column", "Type", "Key")
+    for table in tables:
+        for name, kind in table.columns.pairs():
+            shown.add_row(_full_name(table), name, kind, "key" if name in table.key else "")
+    return shown
+
+
+def _full_name(table: FoundTable) -> str:
+    return f"{table.schema}.{table.name}" if table.schema else table.name
 
 
 def described_connections(root: Path) -> list[dict[str, Any]]:

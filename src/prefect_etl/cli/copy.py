@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from prefect_etl.cli.console import make_table, out, print_json, print_lines
-from prefect_etl.cli.failure import FAILED
+from prefect_etl.cli.failure import FAILED, failures
 from prefect_etl.cli.options import AsJson, prepare
 
 if TYPE_CHECKING:
@@ -150,23 +148,12 @@ def _means(request: Request, progress: Progress, *, verbose: bool) -> Means:
 def _copy_one(request: Request, means: Means, *, dry_run: bool, as_json: bool) -> int:
     from prefect_etl.pipeline.copying import plan, prepared, run, working
 
-    with working(means) as work, prepared(request, work) as job, _failures():
+    with working(means) as work, prepared(request, work) as job, failures():
         if dry_run:
             _print_plan(plan(job), as_json=as_json)
         else:
             _print_report(run(job), as_json=as_json, to_stdout=request.destination != "-")
     return 0
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    """What goes wrong from here on is a failed copy: the command was used in the right way."""
-    from prefect_etl.errors import ConfigError, Fatal
-
-    try:
-        yield
-    except ConfigError as error:
-        raise Fatal(error.message, hint=error.hint) from error
 
 
 def _print_report(report: CopyReport, *, as_json: bool, to_stdout: bool) -> None:
@@ -181,7 +168,7 @@ def _print_report(report: CopyReport, *, as_json: bool, to_stdout: bool) -> None
 def _copy_many(request: Request, exclude: tuple[str, ...], means: Means, *, as_json: bool) -> int:
     from prefect_etl.pipeline.copying import copy_all
 
-    with _failures():
+    with failures():
         reports = copy_all(request, exclude, means)
     if as_json:
         print_json([report.as_dict() for report in reports])

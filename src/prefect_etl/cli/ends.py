@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prefect_etl.pipeline.spec.connection import Connection
 
 _BLOCK = "block:"
 _VARIABLE = re.compile(r"\$\{(\w+)")
@@ -38,3 +43,32 @@ def hidden(texts: Iterable[str], connections: Mapping[str, str]) -> None:
             register_uri(value)
             if "://" not in value:
                 register_secret(value)
+
+
+def resolved(text: str, root: Path) -> Connection:
+    """The connection that a name, a URI or a block means.
+
+    Args:
+        text: With ``${NAME}`` for variables.
+        root: The folder of the settings, and of relative paths.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    from prefect_etl.config.settings import load_settings
+    from prefect_etl.errors import ConfigError
+    from prefect_etl.pipeline.spec.connection import Connections
+    from prefect_etl.pipeline.spec.environment import Expansion
+
+    named = with_blocks(load_settings(root).connection_uris(), (text,))
+    hidden((text,), named)
+    expansion = Expansion(os.environ)
+    uri = str(expansion.expand(text, ("CONNECTION",)))
+    mistakes = expansion.mistakes
+    found = Connections(root, named, expansion).resolve(uri, ("CONNECTION",), mistakes)
+    if found is None:
+        raise ConfigError(
+            mistakes[0].text if mistakes else f"{text} is no connection",
+            hint="`prefect-etl connections list` shows the names.",
+        )
+    return found

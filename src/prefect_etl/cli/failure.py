@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from prefect_etl.cli.commands import COMMANDS, GROUPS
 from prefect_etl.core.nearest import did_you_mean
-from prefect_etl.errors import ConfigError, EtlError
+from prefect_etl.errors import ConfigError, EtlError, Fatal
 
 FAILED, WRONG, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
@@ -21,6 +22,19 @@ _TERMINATIONS = frozenset({"Terminated", "TerminationSignal"})
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, raised like Ctrl-C so that everything open is closed."""
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """What goes wrong within is a failure: the command itself was used in the right way.
+
+    Raises:
+        Fatal: For what a server or a name in a database made a ``ConfigError``.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        raise Fatal(error.message, hint=error.hint) from error
 
 
 def explain(error: BaseException, *, command: str = "", debug: bool = False) -> int:

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from prefect_etl.connectors.base import ConnectionConfig, Connector
 from prefect_etl.connectors.duckdb import ledger, tables, write
+from prefect_etl.connectors.duckdb.discover import described, discover
 from prefect_etl.connectors.duckdb.source import DuckDBDataset, DuckDBSource
 from prefect_etl.connectors.duckdb.transform import DuckDBTransforms
 from prefect_etl.connectors.duckdb.user_sql import run_user_sql
@@ -243,4 +244,6 @@ CONNECTOR = Connector(
     dataset=DuckDBDataset,
     source=DuckDBSource,
     destination=DuckDBDestination,
+    discover=discover,
+    test=described,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from prefect_etl.connectors.base import Connector
 from prefect_etl.connectors.files.config import FilesConnection, FilesDataset
+from prefect_etl.connectors.files.listing import described
 from prefect_etl.connectors.files.source import FilesSource
 
 CONNECTOR = Connector(
@@ -16,6 +17,7 @@ CONNECTOR = Connector(
     connection=FilesConnection,
     dataset=FilesDataset,
     source=FilesSource,
+    test=described,
 )
 
 __all__ = ["CONNECTOR", "FilesConnection", "FilesDataset", "FilesSource"]

@@ -13,7 +13,12 @@ from typing import BinaryIO, cast
 
 import xxhash
 
-from prefect_etl.connectors.files.config import FilesDataset, compression_of, format_of
+from prefect_etl.connectors.files.config import (
+    FilesConnection,
+    FilesDataset,
+    compression_of,
+    format_of,
+)
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.unit import Unit
 from prefect_etl.errors import SourceChangedError, SourceReadError
@@ -73,6 +78,22 @@ def _assert_listable(folder: Path, *, deep: bool) -> None:
 
 def _wanted(path: str, dataset: FilesDataset) -> bool:
     return dataset.format is not None or format_of(path) is not None
+
+
+def described(config: FilesConnection) -> str:
+    """To what a connection leads: a folder.
+
+    Raises:
+        SourceReadError: There is no such folder, or it cannot be listed.
+    """
+    try:
+        found = sum(1 for _ in config.folder.iterdir())
+    except OSError as error:
+        raise SourceReadError(
+            f"{config.folder} cannot be listed: {error.strerror or error}",
+            hint="Check the path, and the right to read it.",
+        ) from error
+    return f"folder {config.folder}, {found} {'entry' if found == 1 else 'entries'}"
 
 
 def glob_literal(path: str) -> str:
