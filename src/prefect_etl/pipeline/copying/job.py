@@ -18,6 +18,7 @@ from prefect_etl.pipeline.copying.ends import Output, Reading, reading_end, writ
 from prefect_etl.pipeline.copying.naming import assert_named
 from prefect_etl.pipeline.copying.opening import Opened, opened
 from prefect_etl.pipeline.copying.request import Request, Work
+from prefect_etl.pipeline.copying.units import Units, planned
 from prefect_etl.pipeline.spec.connection import Connection
 
 _NOTHING = LedgerState()
@@ -68,6 +69,19 @@ class Job:
             raise ConfigError(f"DEST: {end.connector.name} cannot be written to")
         made: Destination = end.connector.destination(end.config, self.work.session)
         return made
+
+    def begins(self, state: LedgerState) -> bool:
+        """Whether the table is to be emptied first, and its history with it."""
+        emptied = self.mode == "replace" and self.spec.write != "replace"
+        return emptied or state.missing or state.refresh
+
+    def units(self, state: LedgerState) -> Units:
+        """What there is to read.
+
+        Raises:
+            EtlError: As :func:`planned`.
+        """
+        return planned(self.source, self.spec, state, self.reading, begins=self.begins(state))
 
     def arrived(self, rows: int) -> None:
         """Tell that so many more rows came."""

@@ -69,9 +69,9 @@ class Loading:
 
     def _load(self, batches: Sequence[Batch], rows: Opened) -> Load:
         spec, state = self.job.spec, self.state
-        table = None if self._begins() else state.schema
+        table = None if self.job.begins(state) else state.schema
         made = shaped(rows, spec, table, state.next_unit_id)
-        refresh = made.anew or self._begins()
+        refresh = made.anew or self.job.begins(state)
         window = window_of(batches)
 
         def counted() -> int | None:
@@ -97,11 +97,6 @@ class Loading:
             stream=rows.stream,
             counted=counted,
         )
-
-    def _begins(self) -> bool:
-        """Whether the table is to be emptied first, and its history with it."""
-        emptied = self.job.mode == "replace" and self.job.spec.write != "replace"
-        return emptied or self.state.missing or self.state.refresh
 
     def _read(self, rows: Opened) -> int | None:
         """How many rows the source has; None: all that are written."""

@@ -22,7 +22,6 @@ from prefect_etl.pipeline.copying.refining import refining
 from prefect_etl.pipeline.copying.report import CopyPlan, CopyReport
 from prefect_etl.pipeline.copying.request import Means, Request, working
 from prefect_etl.pipeline.copying.shaping import evolved, shaped
-from prefect_etl.pipeline.copying.units import planned
 from prefect_etl.pipeline.copying.writing import Enough, write_out
 
 logger = logging.getLogger(__name__)
@@ -66,7 +65,7 @@ def plan(job: Job) -> CopyPlan:
         state = LedgerState()
         if not isinstance(job.end, Output):
             state = _state(job, job.destination(job.end))
-        units = planned(job.source, job.spec, state, job.reading)
+        units = job.units(state)
         evolution = Evolution(state.schema or TableSchema(()))
         if units.batches:
             schemas = [_preview(job, batch) for batch in units.batches]
@@ -99,7 +98,7 @@ def _attempts(job: Job, destination: Destination) -> CopyReport:
 
 def _load(job: Job, destination: Destination) -> CopyReport:
     state = _state(job, destination)
-    units = planned(job.source, job.spec, state, job.reading)
+    units = job.units(state)
     report = CopyReport(job.label, job.target, job.mode, version=state.version)
     if not units.batches:
         return replace(report, status="unchanged")
@@ -135,7 +134,7 @@ def _put_out(job: Job, end: Output) -> CopyReport:
             made = shaped(rows, job.spec, None, 1)
             return write_out(job.work, made.columns, rows.stream, end, rows.confirm)
 
-    units = planned(job.source, job.spec, LedgerState(), job.reading)
+    units = job.units(LedgerState())
     try:
         rows = refining(job.source, units.batches, write)
     except Enough as error:

@@ -41,28 +41,42 @@ class Units:
         now = time.time_ns()
         main, *others = self.news
         if others and not main.transient and main.position != _CURSOR_OF:
-            main, others = Unit(f"{len(self.news)} files", "1", transient=True), list(self.news)
+            main, others = Unit("all rows", "1", transient=True), list(self.news)
         return tuple(
             LoadUnit(first + index, unit, "", Accounting(), now)
             for index, unit in enumerate((main, *others))
         )
 
 
-def planned(source: Source, spec: DatasetSpec, state: LedgerState, reading: Reading) -> Units:
+def planned(
+    source: Source, spec: DatasetSpec, state: LedgerState, reading: Reading, *, begins: bool
+) -> Units:
     """What there is to read; no batches where nothing is new.
 
     Files are remembered by path and content, and appended or merged once. Tables and queries
     without a cursor are read each time.
 
+    Args:
+        source: What is read.
+        spec: What becomes of it.
+        state: What the ledger knows of the table.
+        reading: Where it is read.
+        begins: Whether the table begins empty.
+
     Raises:
         ConfigError: A file changed since it was appended, or a cursor is of another source.
     """
     before = _seen_from(state, reading) if reading.path is not None else state
-    if reading.once or (state.version and (state.missing or state.refresh)):
+    mark = None
+    if reading.once or begins:
         before = replace(before, units={}, schema=None, cursor=None)
-    mark = Unit(_CURSOR_OF, _origin(spec, reading)) if _goes_on(spec) else None
-    if mark is not None:
-        before = _continued(before, spec, mark)
+    if isinstance(spec, DatabaseDataset) and spec.incremental:
+        mark = Unit(_CURSOR_OF, _origin(spec, reading))
+        known = before.units.get(_CURSOR_OF)
+        if known is not None and known.unit.version == mark.version:
+            mark = None  # the ledger has it
+        elif state.version and not begins:
+            before = _anew(before, spec)
     units = list(source.units(before))
     if reading.path is not None and spec.write != "replace":
         units = _new_files(units, before, spec)
@@ -76,21 +90,14 @@ def planned(source: Source, spec: DatasetSpec, state: LedgerState, reading: Read
     return Units(batches, (*news, mark) if mark is not None else tuple(news))
 
 
-def _goes_on(spec: DatasetSpec) -> bool:
-    return isinstance(spec, DatabaseDataset) and spec.incremental
-
-
 def _origin(spec: DatasetSpec, reading: Reading) -> str:
     """A digest of what a cursor is of."""
     read = [getattr(spec, name, None) for name in ("table_", "query", "filter", "cursor_column")]
     return sha256(repr((reading.connection.config.display, read)).encode()).hexdigest()[:32]
 
 
-def _continued(state: LedgerState, spec: DatasetSpec, mark: Unit) -> LedgerState:
-    """The state from which a source with a cursor goes on."""
-    known = state.units.get(_CURSOR_OF)
-    if not state.version or (known is not None and known.unit.version == mark.version):
-        return state
+def _anew(state: LedgerState, spec: DatasetSpec) -> LedgerState:
+    """The state from which a source with a cursor begins, of which the table has nothing yet."""
     if spec.keyed:  # all is read, and what is there already is found by its key
         return replace(state, schema=None, cursor=None)
     raise ConfigError(
