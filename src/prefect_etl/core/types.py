@@ -85,6 +85,9 @@ _EXACT_IN_PARQUET = re.compile(
     r"|DATE|TIME|TIMESTAMP|TIMESTAMP_NS|TIMESTAMP WITH TIME ZONE|UUID"
 )
 _NESTED = re.compile(r"STRUCT\(|MAP\(|\]$")
+# What cannot be made again from its text; names of fields, which are quoted, say nothing.
+_NOT_FROM_TEXT = re.compile(r"\b(UNION|VARIANT)\b")
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _LOSSY_INSIDE = re.compile(r"\b(U?HUGEINT|INTERVAL|BIT|TIME WITH TIME ZONE|ENUM|UNION|BIGNUM)\b")
 
 
@@ -103,6 +106,16 @@ def stored_type(kind: str) -> str:
     if _NESTED.search(kind) and not _LOSSY_INSIDE.search(kind):
         return kind
     return "VARCHAR"
+
+
+def is_restorable(kind: str) -> bool:
+    """Whether the raw zone gives back the values of a type as they were.
+
+    Example:
+        >>> is_restorable("INTERVAL"), is_restorable("UNION(n INTEGER, s VARCHAR)")
+        (True, False)
+    """
+    return _NOT_FROM_TEXT.search(_QUOTED.sub("", kind)) is None
 
 
 _INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")

@@ -12,10 +12,10 @@ from prefect_etl.core.manifest import ExtractedUnit
 from prefect_etl.core.rows import STREAM, UNIT_INDEX, ArrowRows, Relation, Rows
 from prefect_etl.core.schema import UNKNOWN, Column, TableSchema
 from prefect_etl.core.sql import identifier, literal
-from prefect_etl.core.types import stored_type
+from prefect_etl.core.types import is_restorable, stored_type
 from prefect_etl.core.unit import Unit
 from prefect_etl.engine.duckdb import Session, storage_error
-from prefect_etl.errors import AccountingError
+from prefect_etl.errors import AccountingError, SourceReadError
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,6 +40,7 @@ def write_parquet(
     Raises:
         StorageError: The disk refused.
         AccountingError: The file has other rows than were written.
+        SourceReadError: A column is of a type that would come back otherwise.
     """
     with session.cursor() as cursor, _relation(cursor, rows) as whole:
         relation = _limited(whole, limit)
@@ -52,6 +53,7 @@ def write_parquet(
                 if name != UNIT_INDEX
             )
         )
+        _assert_restorable(schema, units)
         packed = len(units) > 1
         columns = [_stored(column) for column in schema]
         if packed:
@@ -102,6 +104,17 @@ def _null_columns(rows: Rows) -> set[str]:
 
     schema = pa.schema(rows.stream.schema if hasattr(rows.stream, "schema") else rows.stream)
     return {field.name for field in schema if pa.types.is_null(field.type)}
+
+
+def _assert_restorable(schema: TableSchema, units: Sequence[Unit]) -> None:
+    for column in schema:
+        if not is_restorable(column.type):
+            raise SourceReadError(
+                f"{units[0].position}: column {column.name} is {column.type}, which cannot be kept "
+                "as it is",
+                hint=f"Leave it out with columns: {{drop: [{column.name}]}}, or cast it in a "
+                "query.",
+            )
 
 
 def _stored(column: Column) -> str:

@@ -18,6 +18,7 @@ from prefect_etl.connectors.files.listing import (
     observe,
 )
 from prefect_etl.connectors.files.parts import file_of, fitted, row_ranges, with_parts
+from prefect_etl.connectors.files.precision import assert_exact
 from prefect_etl.connectors.files.reading import Reading, relation, retyped
 from prefect_etl.connectors.files.soundness import assert_sound
 from prefect_etl.core.ledger import LedgerState
@@ -82,6 +83,8 @@ class FilesSource:
             groups = detect(self._session, self._folder, self._dataset, self._format(files), files)
             for reading, members in groups:
                 assert_sound(self._session, self._folder, reading, members)
+                if reading.format == "parquet":
+                    assert_exact(self._session, self._folder, members, self._dropped(reading))
         batches = []
         for reading, members in groups:
             settled = reading
@@ -145,6 +148,15 @@ class FilesSource:
             file = file_of(unit.position)
             assert_whole(self._folder, file)
             assert_unchanged(self._folder, replace(unit, position=file), started)
+
+    def _dropped(self, reading: Reading) -> set[str]:
+        """Columns of the files that are not loaded, in lower case."""
+        columns = self._dataset.columns
+        dropped = {name.lower() for name in columns.drop}
+        if columns.select:
+            selected = {name.lower() for name in columns.select}
+            dropped |= {name.lower() for name in reading.columns.names} - selected
+        return dropped
 
     def _kind(self, path: str) -> Format | None:
         return self._dataset.format or format_of(path)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from prefect_etl.core.schema import Column, TableSchema
 from prefect_etl.core.sql import identifier, literal, literals
-from prefect_etl.core.types import stored_type
+from prefect_etl.core.types import is_restorable, stored_type
 from prefect_etl.errors import ConfigError, SchemaError
 
 _OTHERWISE = {
@@ -23,8 +23,6 @@ _OTHERWISE = {
     "TIME_NS": "TIME_NS",
     "JSON": "JSON",
 }
-_REFUSED = re.compile(r"\b(UNION|VARIANT|GEOMETRY)\b")
-_NAMED = re.compile(r'"(?:[^"]|"")*"')
 # What the name of a folder gives back unchanged.
 _PARTITIONS = re.compile(r"BOOLEAN|U?(TINY|SMALL|BIG)?INT(EGER)?|DATE|VARCHAR")
 # Readers do not decode the names of columns in the names of folders.
@@ -43,7 +41,7 @@ def kept_type(column: Column) -> str:
         >>> [kept_type(Column("c", kind)) for kind in ("BIGINT", "HUGEINT", "INTERVAL")]
         ['BIGINT', 'DECIMAL(38,0)', 'VARCHAR']
     """
-    if _REFUSED.search(_NAMED.sub("", column.type)):
+    if not is_restorable(column.type) or column.type.startswith("GEOMETRY"):
         raise SchemaError(
             f"column {column.name} is {column.type}, which Parquet does not give back unchanged",
             hint=f"Load it as text with columns: {{cast: {{{column.name}: text}}}}, or drop it.",
