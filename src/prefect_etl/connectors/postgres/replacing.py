@@ -117,11 +117,11 @@ def emptied(
     oid = tables.oid_of(connection, table)
     reason = connection.execute(_REASONS.encode(), {"oid": oid}).fetchone()
     if reason is None:
-        with _exchanged(connection, table, shape) as into:
-            yield (
-                Into(into, tables.kinds_of(connection, _beside(table)), dataset, new=True),
-                removed,
-            )
+        # Named after the old one's number: loads of other tables do not meet it.
+        new = (table[0], f"{RESERVED_PREFIX}{oid}")
+        with _exchanged(connection, table, new, shape):
+            kinds = tables.kinds_of(connection, new)
+            yield Into(qualified(*new), kinds, dataset, new=True), removed
         return
     logger.info("%s: rows of %s are exchanged in place: %s", dataset, ".".join(table), reason[0])
     _run(connection, f"DELETE FROM {name}")
@@ -129,25 +129,20 @@ def emptied(
     yield Into(name, tables.kinds_of(connection, table), dataset), removed
 
 
-def _beside(table: tuple[str, str]) -> tuple[str, str]:
-    # One for all tables of a schema would let two loads wait for each other.
-    return table[0], f"{RESERVED_PREFIX}{table[1]}".encode()[:63].decode(errors="ignore")
-
-
 @contextmanager
 def _exchanged(
-    connection: psycopg.Connection[Any], table: tuple[str, str], shape: Shape
-) -> Iterator[str]:
+    connection: psycopg.Connection[Any], table: tuple[str, str], new: tuple[str, str], shape: Shape
+) -> Iterator[None]:
     """A new table that takes the place of the old one."""
-    oid, new = tables.oid_of(connection, table), _beside(table)
+    oid = tables.oid_of(connection, table)
     old_name, new_name = qualified(*table), qualified(*new)
     like = f"LIKE {old_name} INCLUDING ALL EXCLUDING INDEXES EXCLUDING STATISTICS"
     _run(connection, f"CREATE TABLE {new_name} ({like})")
     _reshape(connection, new, shape)
-    yield new_name
+    yield
     kept = list(tables.kinds_of(connection, new))
     indexes = connection.execute(_INDEXES.encode(), (oid, kept)).fetchall()
-    made = [(_Index(*facts), f"{new[1][:50]}_{n}") for n, facts in enumerate(indexes)]
+    made = [(_Index(*facts), f"{new[1]}_{n}") for n, facts in enumerate(indexes)]
     for index, interim in made:
         _run(connection, index.definition(new, interim))
     _copy_rights(connection, oid, new_name)
