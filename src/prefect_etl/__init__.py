@@ -36,7 +36,12 @@ if TYPE_CHECKING:
     from prefect_etl.orchestration.routing.by_size import route_by_size
     from prefect_etl.orchestration.routing.reference import FrameReference
     from prefect_etl.orchestration.validation import DataValidationError, handle_validation_error
-    from prefect_etl.utils.database import DatabaseConnection, create_connection
+    from prefect_etl.utils.database import (
+        DatabaseConnection,
+        DatabasePool,
+        create_connection,
+        create_pool,
+    )
     from prefect_etl.utils.resources import ResourceManager, resource
     from prefect_etl.utils.validation import Failure
 
@@ -46,6 +51,7 @@ _HOMES = {
     "DataError": "prefect_etl.errors",
     "DataValidationError": "prefect_etl.orchestration.validation",
     "DatabaseConnection": "prefect_etl.utils.database",
+    "DatabasePool": "prefect_etl.utils.database",
     "EtlError": "prefect_etl.errors",
     "Failure": "prefect_etl.utils.validation",
     "Fatal": "prefect_etl.errors",
@@ -64,6 +70,7 @@ _HOMES = {
     "Task": "prefect.tasks",
     "check": "prefect_etl.orchestration.checking",
     "create_connection": "prefect_etl.utils.database",
+    "create_pool": "prefect_etl.utils.database",
     "exponential_backoff": "prefect_etl.core.retry",
     "fingerprint": "prefect_etl.core.fingerprint",
     "flow": "prefect_etl.orchestration.decorators",
@@ -84,6 +91,7 @@ __all__ = [
     "DataError",
     "DataValidationError",
     "DatabaseConnection",
+    "DatabasePool",
     "EtlError",
     "Failure",
     "Fatal",
@@ -102,6 +110,7 @@ __all__ = [
     "Task",
     "check",
     "create_connection",
+    "create_pool",
     "exponential_backoff",
     "fingerprint",
     "flow",

@@ -193,8 +193,9 @@ async def test_a_drivers_own_fields_reach_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ("postgresql://etl:hunter2@db/ops", "connections to postgresql are not supported"),
-        ({"host": "db", "dbname": "ops", "password": "hunter2"}, "postgresql are not supported"),
+        ("mysql://etl:hunter2@db/ops", "connections to mysql are not supported"),
+        ({"host": "db", "dbnam": "ops", "password": "hunter2"}, "no field dbnam; did you mean"),
+        ("postgresql:etl:hunter2@db/ops", "begins with postgresql://"),
         ("hunter2", "has no scheme|has a scheme, and this one has none"),
         ("sqlit:///a.db", "did you mean sqlite"),
         ("sqlite://a.db", "names a file, no host"),

@@ -1,4 +1,4 @@
-"""Database connections for use in tasks: ``DatabaseConnection`` and ``create_connection``."""
+"""Database connections for use in tasks, alone (``DatabaseConnection``) and pooled."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from typing import Any
 from prefect_etl.errors import ConfigError
 from prefect_etl.utils.database.connecting import connect_to, described, resolve
 from prefect_etl.utils.database.connection import Connection
+from prefect_etl.utils.database.pool import Pool
 from prefect_etl.utils.resources import ResourceManager
 
-__all__ = ["Connection", "DatabaseConnection", "create_connection"]
+__all__ = [
+    "Connection",
+    "DatabaseConnection",
+    "DatabasePool",
+    "Pool",
+    "create_connection",
+    "create_pool",
+]
 
 Parameters = str | Mapping[str, Any]
 
@@ -20,12 +28,16 @@ async def create_connection(params: Parameters) -> Connection:
 
     Args:
         params: A URL: ``duckdb:///warehouse.duckdb``, ``sqlite:////tmp/shop.db``, either without
-            a path for a database in memory; or a mapping with ``url`` or ``driver``, and the
-            driver's own fields. DuckDB: ``database``, ``read_only``, ``config``. SQLite:
-            ``database``, ``timeout`` (seconds to wait for a lock, default 5), ``uri``.
+            a path for a database in memory, ``postgresql://user@host:5432/shop``; or a mapping
+            with ``url`` or ``driver``, and the driver's own fields. DuckDB: ``database``,
+            ``read_only``, ``config``. SQLite: ``database``, ``timeout`` (seconds to wait for a
+            lock, default 5), ``uri``. PostgreSQL: ``host``, ``port``, ``dbname`` or ``database``,
+            ``user``, ``password`` (text or a ``SecretStr``), ``sslmode`` and others of libpq's.
 
     Raises:
         ConfigError: The parameters are wrong, or name a database that is not supported.
+        AccessError: The server refuses.
+        UnreachableError: The server does not answer.
         BusyError: Another process holds the file.
         StorageError: The database cannot be opened.
 
@@ -42,6 +54,22 @@ async def create_connection(params: Parameters) -> Connection:
     """
     target = resolve(params)
     return await Connection.open(described(target), lambda: connect_to(target))
+
+
+async def create_pool(params: Parameters, size: int = 4) -> Pool:
+    """Make a pool of connections to a database.
+
+    Args:
+        params: As for :func:`create_connection`; of a database in memory each connection has its
+            own.
+        size: How many connections there may be. One is opened at once, others when needed.
+
+    Raises:
+        EtlError: As for :func:`create_connection`.
+    """
+    pool = Pool(resolve(params), size)
+    async with pool.connection():
+        return pool
 
 
 class DatabaseConnection(ResourceManager[Connection]):
@@ -64,11 +92,7 @@ class DatabaseConnection(ResourceManager[Connection]):
         self._conn: Connection | None = None
 
     def __repr__(self) -> str:
-        try:
-            what = repr(described(resolve(self.params)))
-        except ConfigError:  # told when it is opened; the parameters may hold a password
-            what = "..."
-        return f"{type(self).__name__}({what})"
+        return f"{type(self).__name__}({_shown(self.params)})"
 
     async def setup(self) -> Connection:
         """Connect."""
@@ -80,3 +104,46 @@ class DatabaseConnection(ResourceManager[Connection]):
         if self._conn:
             await self._conn.close()
             self._conn = None
+
+
+class DatabasePool(ResourceManager[Pool]):
+    """A pool of database connections that are closed in any case.
+
+    Args:
+        connection_params: As for :func:`create_connection`.
+        size: How many connections there may be.
+
+    Raises:
+        ConfigError: The parameters are wrong; when it is opened.
+
+    Example:
+        >>> with DatabasePool("sqlite://", size=2) as pool:
+        ...     pool.blocking.fetchall("SELECT 40 + 2")
+        [(42,)]
+    """
+
+    def __init__(self, connection_params: Parameters, size: int = 4) -> None:
+        self.params = connection_params
+        self.size = size
+        self._pool: Pool | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({_shown(self.params)}, size={self.size})"
+
+    async def setup(self) -> Pool:
+        """Connect."""
+        self._pool = await create_pool(self.params, self.size)
+        return self._pool
+
+    async def cleanup(self) -> None:
+        """Close the connections."""
+        if self._pool:
+            await self._pool.close()
+            self._pool = None
+
+
+def _shown(params: Parameters) -> str:
+    try:
+        return repr(described(resolve(params)))
+    except ConfigError:  # told when it is opened; the parameters may hold a password
+        return "..."

@@ -6,6 +6,7 @@ Another database is one more entry of ``_DRIVERS``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.errors import BusyError, ConfigError, EtlError, StorageError
+from prefect_etl.utils.database import postgres
 
 _BY_SUFFIX = {
     ".duckdb": "duckdb",
@@ -22,7 +24,11 @@ _BY_SUFFIX = {
     ".sqlite3": "sqlite",
 }
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-_EXAMPLE = "Write duckdb:///warehouse.duckdb or sqlite:///shop.db, or give the field `driver`."
+_ALIASES = {"postgres": "postgresql"}
+_EXAMPLE = (
+    "Write duckdb:///warehouse.duckdb, sqlite:///shop.db or postgresql://user@host/database, or "
+    "give the field `driver`."
+)
 
 
 class DriverConnection(Protocol):
@@ -62,11 +68,17 @@ class Driver:
         fields: The names of its fields.
         connect: Opens a connection that commits each statement by itself.
         translate: Makes one of our errors of one of the driver's.
+        settle: Leaves no transaction open; whether the connection can be used again.
+        parse: The fields of a URL.
+        describe: The URL without anything that could be a secret.
     """
 
     fields: frozenset[str]
     connect: Callable[[Mapping[str, Any]], DriverConnection]
     translate: Callable[[Exception, str], EtlError | None]
+    settle: Callable[[Any], bool]
+    parse: Callable[[str], dict[str, Any]]
+    describe: Callable[[Mapping[str, Any]], str]
 
 
 def resolve(params: str | Mapping[str, Any]) -> Target:
@@ -106,8 +118,12 @@ def resolve(params: str | Mapping[str, Any]) -> Target:
 
 def described(target: Target) -> str:
     """The target for people: without anything that could be a secret."""
-    database = target.fields.get("database") or ":memory:"
-    return f"{target.driver}:///{database}".partition("?")[0]
+    return _DRIVERS[target.driver].describe(target.fields)
+
+
+def settle(target: Target, connection: DriverConnection) -> bool:
+    """Undo a transaction that was left open; whether the connection can be used again."""
+    return _DRIVERS[target.driver].settle(connection)
 
 
 def connect_to(target: Target) -> DriverConnection:
@@ -119,6 +135,8 @@ def connect_to(target: Target) -> DriverConnection:
     driver = _DRIVERS[target.driver]
     try:
         return driver.connect(target.fields)
+    except EtlError:
+        raise
     except Exception as error:
         translated = driver.translate(error, described(target))
         if translated is None:
@@ -132,13 +150,26 @@ def _parsed(url: str) -> tuple[str, dict[str, Any]]:
         # The text may be a secret that was given in the wrong place; it is not shown.
         raise ConfigError("a connection's url has a scheme, and this one has none", hint=_EXAMPLE)
     scheme = _known(scheme.partition("+")[0])
+    return scheme, _DRIVERS[scheme].parse(f"{scheme}:{rest}")
+
+
+def _parsed_file(url: str) -> dict[str, Any]:
+    scheme, _, rest = url.partition(":")
     path, _, query = rest.removeprefix("//").partition("?")
     if path and not path.startswith("/"):
         raise ConfigError(
             f"a {scheme} url names a file, no host",
             hint=f"Write {scheme}:///relative/path, or with four slashes an absolute path.",
         )
-    return scheme, {"database": unquote(path[1:]) or ":memory:", **dict(parse_qsl(query))}
+    return {"database": unquote(path[1:]) or ":memory:", **dict(parse_qsl(query))}
+
+
+def _described_file(scheme: str) -> Callable[[Mapping[str, Any]], str]:
+    def describe(fields: Mapping[str, Any]) -> str:
+        database = fields.get("database") or ":memory:"
+        return f"{scheme}:///{database}".partition("?")[0]
+
+    return describe
 
 
 def _guessed(fields: Mapping[str, Any]) -> str:
@@ -151,6 +182,7 @@ def _guessed(fields: Mapping[str, Any]) -> str:
 
 
 def _known(name: str) -> str:
+    name = _ALIASES.get(name, name)
     if name in _DRIVERS:
         return name
     raise ConfigError(
@@ -217,7 +249,42 @@ def _sqlite_error(error: Exception, what: str) -> EtlError | None:
     return StorageError(f"{what} cannot be opened: {error}", hint="Check the path and the file.")
 
 
+def _settle_duckdb(connection: Any) -> bool:
+    import duckdb
+
+    with suppress(duckdb.TransactionException):  # usually no transaction is open
+        connection.rollback()
+    return True
+
+
+def _settle_sqlite(connection: Any) -> bool:
+    connection.rollback()
+    return True
+
+
 _DRIVERS = {
-    "duckdb": Driver(frozenset({"database", "read_only", "config"}), _open_duckdb, _duckdb_error),
-    "sqlite": Driver(frozenset({"database", "timeout", "uri"}), _open_sqlite, _sqlite_error),
+    "duckdb": Driver(
+        frozenset({"database", "read_only", "config"}),
+        _open_duckdb,
+        _duckdb_error,
+        _settle_duckdb,
+        _parsed_file,
+        _described_file("duckdb"),
+    ),
+    "sqlite": Driver(
+        frozenset({"database", "timeout", "uri"}),
+        _open_sqlite,
+        _sqlite_error,
+        _settle_sqlite,
+        _parsed_file,
+        _described_file("sqlite"),
+    ),
+    "postgresql": Driver(
+        postgres.FIELDS,
+        postgres.connect,
+        postgres.translate,
+        postgres.settle,
+        postgres.parse,
+        postgres.describe,
+    ),
 }
