@@ -68,7 +68,7 @@ def _delete(target: Target, actions: set[str]) -> str:
 def _insert(target: Target, columns: list[str], actions: set[str]) -> str:
     names = ", ".join(identifier(name) for name in columns)
     return (
-        f"INSERT INTO {target.table} ({names}) SELECT {names} FROM {target.actions} "
+        f"INSERT INTO {target.table} ({names}) SELECT {names} FROM {target.actions} a "
         f"WHERE {_among(actions)}"
     )
 
@@ -94,10 +94,12 @@ def buried(target: Target, load: Load, happened: AbstractSet[str]) -> list[str]:
         return []
     column = load.evolution.schema[str(load.dataset.cursor_column)]
     name = identifier(column.name)
-    changed = f"SELECT {KEY} FROM {target.actions} WHERE NOT {_among(_NOTHING)}"
+    changed = f"SELECT {KEY} FROM {target.actions} a WHERE NOT {_among(_NOTHING)}"
     text = target.dialect.spelled(name, column.type)
     deleted = f"{_among({'deleted', 'removed'})} AND {name} IS NOT NULL"
-    graves = f"SELECT {literals(target.named)}, {KEY}, {text} FROM {target.actions} WHERE {deleted}"
+    graves = (
+        f"SELECT {literals(target.named)}, {KEY}, {text} FROM {target.actions} a WHERE {deleted}"
+    )
     columns = "table_schema, table_name, key, cursor_value"
     return [
         f"DELETE FROM {target.tombstones} WHERE {target.this} AND key IN ({changed})",

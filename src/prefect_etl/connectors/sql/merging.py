@@ -12,6 +12,8 @@ equal is unchanged, and what is not tracked is ``refreshed``.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prefect_etl.connectors.sql.applying import applied, buried, forgotten, missing_ones
 from prefect_etl.connectors.sql.counting import merged
 from prefect_etl.connectors.sql.dialect import Statements
@@ -50,24 +52,35 @@ def merge(
     Raises:
         AccountingError: A row is of a unit that is not in the load.
     """
-    database.run(f"CREATE TEMP TABLE {target.actions} AS {decided(target, load)}")
+    if empty:  # nothing to compare with, nothing to keep aside
+        target = replace(target, actions=f"({_all_new(target)})")
+    else:
+        database.run(f"CREATE TEMP TABLE {target.actions} AS {decided(target, load)}")
     found = [
         (unit, action, rows)
         for unit, action, rows in database.rows(
-            f"SELECT {UNIT_ID}, {ACTION}, count(*) FROM {target.actions} GROUP BY 1, 2"
+            f"SELECT {UNIT_ID}, {ACTION}, count(*) FROM {target.actions} a GROUP BY 1, 2"
         )
     ]
     missing = 0
     if load.whole and load.dataset.deletes_missing and not empty:
         missing = sum(database.run(sql) for sql in missing_ones(target, load))
-    happened = {action for _, action, _ in found}
+    happened = {action for _, action, _ in found} - ({"deleted"} if empty else set())
     for sql in applied(target, load, happened):
         database.run(sql)
+    happened = {action for _, action, _ in found}
     for sql in (*buried(target, load, happened), *forgotten(target, load, window)):
         database.run(sql)
-    database.run(f"DROP TABLE {target.actions}")
+    if not empty:
+        database.run(f"DROP TABLE {target.actions}")
     actions = [(unit, COUNTED_AS.get(action, action), rows) for unit, action, rows in found]
     return merged(load, staged.written, staged.superseded, actions, missing)
+
+
+def _all_new(target: Target) -> str:
+    """What is decided of rows for an empty table."""
+    action = f"CASE WHEN s.{DELETED} THEN 'deleted' ELSE 'inserted' END"
+    return f"SELECT s.*, {action} AS {ACTION} FROM {target.stage} s"
 
 
 def decided(target: Target, load: Load) -> str:

@@ -30,7 +30,8 @@ _ROWS = "temp.main._etl_rows"
 _LATEST = "_etl_latest"
 _TIMES = ("DATE", "TIMESTAMP")
 _ZONED = (MOMENT, "TIMESTAMPTZ")
-_FRACTIONS = ("FLOAT", "DOUBLE", "DECIMAL")
+# Whole numbers up to here are floating-point numbers, too.
+_EXACT = 2**53
 
 
 def table_columns(load: Load) -> list[Column]:
@@ -222,12 +223,16 @@ def _stable_text(column: Column) -> str:
     value = identifier(column.name)
     if column.type in _ZONED:  # else its text depends on the machine's time zone
         return f"CAST(timezone('UTC', {value}) AS VARCHAR)"
-    if not column.type.startswith(_FRACTIONS) or column.type.endswith("]"):
-        return f"CAST({value} AS VARCHAR)"
-    wide = f"CAST({value} AS DOUBLE)" if column.type == "FLOAT" else value
-    text = f"CAST({wide} AS VARCHAR)"
-    short = f"contains({text}, '.') AND NOT contains({text}, 'e')"
-    return f"CASE WHEN {short} THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"
+    text = f"CAST({value} AS VARCHAR)"
+    if column.type in ("FLOAT", "DOUBLE"):
+        whole = f"{value} = trunc({value}) AND abs({value}) < {_EXACT}"
+        exact = f"CAST(CAST({value} AS DOUBLE) AS VARCHAR)"
+        return f"CASE WHEN {whole} THEN CAST(CAST({value} AS BIGINT) AS VARCHAR) ELSE {exact} END"
+    if column.type.startswith("DECIMAL") and not column.type.endswith("]"):
+        return (
+            f"CASE WHEN contains({text}, '.') THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"
+        )
+    return text
 
 
 def bounds(cursor: duckdb.DuckDBPyConnection, load: Load) -> Window | None:
