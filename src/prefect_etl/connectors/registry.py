@@ -20,6 +20,7 @@ _BUILT_IN = {
     "postgresql": "prefect_etl.connectors.postgres",
     "postgres": "prefect_etl.connectors.postgres",
     "parquet": "prefect_etl.connectors.parquet",
+    "sqlite": "prefect_etl.connectors.sqlite",
 }
 
 

@@ -33,10 +33,12 @@ class Exercise:
     Attributes:
         scheme: Of the connector's URIs.
         fixture: The pytest fixture that gives the server it needs; None where it needs none.
+        has_schemas: Whether tables may be in a schema that a dataset names.
     """
 
     scheme: ClassVar[str]
     fixture: ClassVar[str | None] = None
+    has_schemas: ClassVar[bool] = True
 
     def begin(self, server: Any) -> None:
         """A test begins; ``server`` is what the fixture gave."""

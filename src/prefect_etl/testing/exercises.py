@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from datetime import date, datetime
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
@@ -276,6 +280,70 @@ class PostgresQuery(Postgres):
         return {"query": "SELECT * FROM rows_given"}
 
 
+class Sqlite(Exercise):
+    """A table in a SQLite file."""
+
+    scheme: ClassVar[str] = "sqlite"
+    has_schemas: ClassVar[bool] = False
+
+    def uri(self, folder: Path) -> str:
+        """One file."""
+        return f"sqlite:///{quote(str(folder / 'exercise.sqlite'))}"
+
+    def put(self, folder: Path, rows: Sequence[Row]) -> None:
+        """Replace a table."""
+        self.execute(folder, "DROP TABLE IF EXISTS rows_given")
+        self.execute(
+            folder, "CREATE TABLE rows_given (id INTEGER, name TEXT, amount REAL, day DATE)"
+        )
+        given = [(r["id"], r["name"], r["amount"], r["day"] and str(r["day"])) for r in rows]
+        with closing(sqlite3.connect(folder / "exercise.sqlite")) as connection, connection:
+            connection.executemany("INSERT INTO rows_given VALUES (?, ?, ?, ?)", given)
+
+    def fields(self) -> dict[str, Any]:
+        """That table."""
+        return {"table": "rows_given"}
+
+    def execute(self, folder: Path, sql: str) -> None:
+        """Open the file as anybody would."""
+        with closing(sqlite3.connect(folder / "exercise.sqlite")) as connection, connection:
+            connection.execute(sql)
+
+    def rows(self, folder: Path, schema: str, table: str) -> list[dict[str, Any]]:
+        """Open the file as anybody would."""
+        with closing(sqlite3.connect(folder / "exercise.sqlite")) as connection:
+            found = connection.execute(f"SELECT * FROM {qualified(schema, table)}")
+            names = [name for name, *_ in found.description]
+            told = connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,))
+            kinds = dict(told.fetchall())
+            return [
+                _without_ledger(
+                    {n: _of_sqlite(v, kinds[n]) for n, v in zip(names, row, strict=True)}
+                )
+                for row in found.fetchall()
+            ]
+
+
+def _of_sqlite(value: Any, declared: str) -> Any:
+    if value is None:
+        return None
+    if declared.startswith("TIMESTAMP"):
+        return datetime.fromisoformat(value)
+    if declared.startswith("DECIMAL"):
+        scale = int(declared.rstrip(")").partition(",")[2])
+        return Decimal(str(value)).quantize(Decimal(1).scaleb(-scale))
+    made: dict[str, Any] = {"BOOLEAN": bool, "DATE": date.fromisoformat}
+    return made.get(declared, lambda same: same)(value)
+
+
+class SqliteQuery(Sqlite):
+    """A query over a SQLite file."""
+
+    def fields(self) -> dict[str, Any]:
+        """All rows of the table."""
+        return {"query": "SELECT * FROM rows_given"}
+
+
 class Python(Exercise):
     """A function in a module."""
 
@@ -329,6 +397,7 @@ _ALL: tuple[Exercise, ...] = (
     *(DuckDB(), DuckDBQuery()),
     ParquetFolder(),
     *(Postgres(), PostgresQuery()),
+    *(Sqlite(), SqliteQuery()),
     Python(),
     Memory(),
 )
