@@ -32,11 +32,13 @@ class Relation:
         parameters: Its parameters.
         whole_units: Each unit is so small that one thread reads it from end to end. Units may then
             be written in any order, which is five times as fast; rows keep theirs within a unit.
+        ordered: Whether the order of the rows of a unit says anything.
     """
 
     sql: str
     parameters: Sequence[Any] | Mapping[str, Any] = ()
     whole_units: bool = False
+    ordered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,13 @@ class ArrowRows:
         stream: Anything with ``__arrow_c_stream__``.
         select: A SELECT over the stream, as the table ``_etl_stream``, that gives the rows with
             their own types: of values that Arrow, or a driver, carries as text only.
+        ordered: Whether the order of rows says anything. Where it does not, as in a table of a
+            database, they may be written in another one, in less memory.
     """
 
     stream: Any
     select: str = f"SELECT * FROM {STREAM}"
+    ordered: bool = True
 
 
 Rows = Relation | ArrowRows

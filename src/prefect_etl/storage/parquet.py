@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # Chosen by `make bench`: see docs/architecture.md.
 COMPRESSION = "snappy"
+# Of a row group while it is made, where rows may be wide: some megabytes each. DuckDB keeps to it
+# only where it need not keep the order.
+_GROUP_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def write_parquet(
             copied = _copy(cursor, relation, columns, path, ordered=False)
             if (counted := _count(cursor, path, units, copied)) is not None:
                 return Written(counted, schema)
-        copied = _copy(cursor, relation, columns, path, ordered=True)
+        copied = _copy(cursor, relation, columns, path, ordered=packed or relation.ordered)
         counted = _count(cursor, path, units, copied)
         if counted is None:
             raise AccountingError(f"{path}: the source gave the rows of its units in turns")
@@ -79,7 +82,7 @@ def _relation(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[Relatio
     reader = _reader(rows, pa)
     cursor.register(STREAM, reader)
     try:
-        yield Relation(rows.select)
+        yield Relation(rows.select, ordered=rows.ordered)
     finally:
         cursor.unregister(STREAM)
 
@@ -136,7 +139,8 @@ def _copy(
     # PRESERVE_ORDER keeps the source's order although the session as a whole does not.
     copy = (
         f"COPY (SELECT {', '.join(columns)} FROM ({relation.sql})) TO {literal(path)} "
-        f"(FORMAT parquet, COMPRESSION {COMPRESSION}, PRESERVE_ORDER {ordered})"
+        f"(FORMAT parquet, COMPRESSION {COMPRESSION}, PRESERVE_ORDER {ordered}"
+        f"{'' if ordered else f', ROW_GROUP_SIZE_BYTES {_GROUP_BYTES}'})"
     )
     try:
         result = cursor.execute(copy, relation.parameters).fetchone()

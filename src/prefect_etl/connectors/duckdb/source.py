@@ -122,7 +122,7 @@ class DuckDBSource:
                 )
                 sql += f" WHERE {window}"
             if self._dataset.table_ is not None:
-                yield Relation(sql)
+                yield Relation(sql, ordered=False)
                 return
             # A query's names are looked up in the file, which only this cursor uses. Without the
             # setting, types that Arrow does not know would come out as others.

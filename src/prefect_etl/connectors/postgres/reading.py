@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from prefect_etl.connectors.postgres.connection import INSTALL, PostgresConnection
 from prefect_etl.connectors.postgres.faults import fault
 from prefect_etl.core.sql import literal
-from prefect_etl.engine.arrow import guarded
 from prefect_etl.errors import ConfigError, EtlError
 
 if TYPE_CHECKING:
@@ -61,29 +60,70 @@ def arrow_stream(
     """
     import duckdb
 
-    errors: list[Exception] = []
     interrupted = Event()
     with _connected(connection, what) as opened, opened.cursor() as cursor:
+        stream = None
         try:
             for statement in _beginning(connection, snapshot):
                 cursor.execute(statement)
             cursor.adbc_statement.set_options(**{_BATCH_OPTION: str(_BATCH_BYTES)})
             with session.stopping(lambda: _cancel(cursor, interrupted)):
                 cursor.execute(sql)
-                reader = cursor.fetch_record_batch()
+                stream = _Stream(cursor)
                 try:
-                    yield guarded(reader, errors)
+                    yield stream.reader
                 finally:
-                    with suppress(Exception):  # a stream that was not read to its end
-                        cursor.adbc_cancel()
-                        reader.close()
+                    stream.close()
         except Exception as error:
             if interrupted.is_set():
                 raise duckdb.InterruptException(f"{what}: interrupted") from error
-            told = _told(errors, error, what)
+            told = _told(stream.error if stream else None, error, what)
             if told is error:
                 raise
             raise told from error
+
+
+class _Stream:
+    """The batches of a statement, until it is closed: also while another thread waits for one.
+
+    An engine that stops in the middle may have threads that go on to read for a moment.
+
+    Args:
+        cursor: Of ADBC, after it executed.
+    """
+
+    def __init__(self, cursor: Any) -> None:
+        import pyarrow as pa
+
+        self._cursor = cursor
+        self._source = cursor.fetch_record_batch()
+        self._lock = Lock()
+        self._closed = False
+        self.error: Exception | None = None
+        self.reader = pa.RecordBatchReader.from_batches(self._source.schema, self._batches())
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        while (batch := self._next()) is not None:
+            yield batch
+
+    def _next(self) -> pa.RecordBatch | None:
+        with self._lock:
+            if self._closed:
+                raise ValueError("the rows were not read to their end")
+            try:
+                return next(self._source, None)
+            except Exception as error:  # its consumer sees only a copy in text
+                self.error = error
+                raise
+
+    def close(self) -> None:
+        """Stop the statement, and wait for the thread that reads."""
+        with suppress(Exception):  # it may be over already, or the server gone
+            self._cursor.adbc_cancel()
+        with self._lock:
+            self._closed = True
+            with suppress(Exception):
+                self._source.close()
 
 
 def _beginning(connection: PostgresConnection, snapshot: str | None) -> list[str]:
@@ -123,12 +163,12 @@ def _cancel(cursor: Any, interrupted: Event) -> None:
         cursor.adbc_cancel()
 
 
-def _told(errors: list[Exception], error: Exception, what: str) -> Exception:
+def _told(first: Exception | None, error: Exception, what: str) -> Exception:
     """The error that ended a stream; its consumer has seen only a copy in text."""
-    cause = errors[0] if errors else error
+    cause = first or error
     if isinstance(cause, EtlError):
         return cause
-    if errors or type(cause).__module__.startswith("adbc"):
+    if first is not None or type(cause).__module__.startswith("adbc"):
         return translated_error(cause, what)
     return error
 

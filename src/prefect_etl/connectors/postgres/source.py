@@ -175,7 +175,8 @@ class PostgresSource:
                 what=self._dataset.name,
                 snapshot=snapshot.name() if snapshot else None,
             ) as stream:
-                yield ArrowRows(stream, f"SELECT {restored} FROM {STREAM}")
+                select = f"SELECT {restored} FROM {STREAM}"
+                yield ArrowRows(stream, select, ordered=self._dataset.query is not None)
         except duckdb.InterruptException:
             raise
         except (duckdb.ConversionException, duckdb.InvalidInputException) as error:
