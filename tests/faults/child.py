@@ -20,10 +20,13 @@ from typing import Any
 
 import duckdb  # noqa: F401 - imported before the fork, so that a job need not
 import pandas as pd  # noqa: F401
+import pgpq  # noqa: F401
+import psycopg  # noqa: F401
 import pyarrow as pa  # noqa: F401
 from steps import Step, watch
 
-import prefect_etl.connectors.duckdb  # noqa: F401
+import prefect_etl.connectors.duckdb
+import prefect_etl.connectors.postgres  # noqa: F401
 from prefect_etl.connectors.files import source
 from prefect_etl.core.report import RunReport
 from prefect_etl.pipeline.run import run_pipeline
@@ -48,10 +51,12 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     steps: list[Step] = []
     numbers = count(1)
 
+    what = signal.Signals[job.get("signal", "SIGKILL")]
+
     def before(step: Step) -> None:
         steps.append(step)
         if next(numbers) == job.get("before"):
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), what)
 
     def after(_: Step) -> None:
         if len(steps) == job.get("after"):

@@ -30,6 +30,11 @@ class Runner:
             text=True,
         )
 
+    @property
+    def pid(self) -> int:
+        """The process whose children run the pipelines."""
+        return self._process.pid
+
     def run(self, root: Path, **job: Any) -> dict[str, Any]:
         """Run the pipeline of a folder; ``before=3`` kills it just before its third step."""
         from shop import BATCH_BYTES

@@ -1,7 +1,7 @@
 """Sees every write-side step of this process, wrapped from outside: the product has no hooks.
 
-A step is a system call that changes a file or a name, or a statement of DuckDB's that changes a
-database. :func:`watch` calls its hooks just before and just after each.
+A step is a system call that changes a file or a name, or a statement of DuckDB's or PostgreSQL's
+that changes a database. :func:`watch` calls its hooks just before and just after each.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _STATEMENT = re.compile(
 _CALLS = ("fsync", "replace", "rename", "mkdir", "unlink", "remove", "rmdir", "link", "truncate")
 _TRANSACTION = ("begin", "commit")
 SEPARATOR = " -> "
+POSTGRES = "PostgreSQL"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def _ignore(step: Step) -> None:
 def watch(before: Hook = _ignore, after: Hook = _ignore) -> Iterator[None]:
     """Call hooks around every write-side step."""
     import duckdb
+    import psycopg
 
     originals: list[tuple[Any, str, Any]] = []
 
@@ -74,6 +76,8 @@ def watch(before: Hook = _ignore, after: Hook = _ignore) -> Iterator[None]:
     wrap(os, "open", _os_open)
     wrap(io, "open", _io_open)
     wrap(duckdb.DuckDBPyConnection, "execute", _statement)
+    wrap(psycopg.Connection, "execute", _postgres_statement)
+    wrap(psycopg.Copy, "write", lambda *_: Step(f"{POSTGRES} copy", ""))
     for name in _TRANSACTION:
         wrap(duckdb.DuckDBPyConnection, name, lambda *_, _name=name: Step(_name, ""))
     try:
@@ -110,3 +114,8 @@ def _io_open(file: Any, mode: str = "r", *_: Any, **__: Any) -> Step | None:
 def _statement(_: Any, sql: Any, *__: Any, **___: Any) -> Step | None:
     found = _STATEMENT.match(str(sql))
     return Step(found[1].upper(), " ".join(str(sql).split())) if found else None
+
+
+def _postgres_statement(_: Any, sql: Any, *__: Any, **___: Any) -> Step | None:
+    step = _statement(_, sql.decode() if isinstance(sql, bytes) else sql)
+    return Step(f"{POSTGRES} {step.call}", step.subject) if step else None
