@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from contextlib import nullcontext
 from typing import Any
 
@@ -295,3 +296,25 @@ def test_a_commit_without_reply_is_looked_up_in_the_ledger(project, postgres, fa
     found = "SELECT version FROM _prefect_etl.transformations WHERE name = 'y'"
     assert [row[0] for row in project.rows(found)] == versions
     assert bool(project.types("y")) == bool(versions)
+
+
+def test_an_interrupt_stops_the_statement_in_the_server(project):
+    project.load("t", "SELECT 1 AS n")
+    project.execute(
+        "CREATE FUNCTION waits() RETURNS void STABLE LANGUAGE sql AS 'SELECT pg_sleep(60)'"
+    )
+    interrupt = threading.Timer(0.5, project.session.interrupt)
+    interrupt.start()
+    started = time.monotonic()
+    with pytest.raises(BusyError, match="canceling statement"):
+        project.run(x={"sql": "SELECT waits()::text AS w FROM t"})
+    interrupt.join()
+    assert time.monotonic() - started < 20
+    assert project.types("x") == {}
+
+
+def test_tables_that_differ_only_in_case_are_refused_where_they_could_be_mixed_up(project):
+    project.execute('CREATE TABLE "Theirs" AS SELECT 1 AS n')
+    with pytest.raises(ConfigError, match="not made by a pipeline"):
+        project.run(theirs={"sql": "SELECT 2 AS n"})
+    assert project.types("theirs") == {}
