@@ -150,10 +150,10 @@ def test_a_view_works_when_the_file_is_opened_alone_under_any_name(project):
 
 
 def test_a_views_parameters_are_written_into_it(project):
-    sql = "SELECT $text AS t, '$text' AS u, $list AS l, $$ $text $$ AS d -- $text"
-    parameters = {"text": "it's", "list": [1, 2]}
+    sql = "SELECT $text AS t, '$text' AS u, $list AS l, $$ $text $$ AS d, 1 -$n AS n -- $text"
+    parameters = {"text": "it's", "list": [1, 2], "n": -5}
     project.run(v={"sql": sql, "kind": "view", "parameters": parameters})
-    assert project.rows("FROM v") == [("it's", "$text", [1, 2], " $text ")]
+    assert project.rows("FROM v") == [("it's", "$text", [1, 2], " $text ", 6)]
 
 
 def test_a_view_that_would_read_a_nearer_table_than_its_sql_says_is_refused(project):

@@ -153,8 +153,10 @@ def _spelled(name: str, value: Any) -> str:
             return f"DATE {literal(value.isoformat())}"
         case list() | tuple():
             return f"[{', '.join(_spelled(name, part) for part in value)}]"
-        case None | bool() | int() | float() | str():
+        case None | bool() | str():
             return literal(value)
+        case int() | float():
+            return f"({literal(value)})"  # a sign might make a comment of what is before
     raise ConfigError(
         f"parameter {name} is a {type(value).__name__}, which cannot be written into a view",
         hint="Give text, a number, true or false, a date, or a list of them.",
