@@ -240,6 +240,7 @@ PARTITIONED = (
         (f"CREATE TABLE t AS {NUMBERED}; ALTER TABLE t ADD PRIMARY KEY (name, id)", "name"),
         (SPARSE, "id"),
         (f"CREATE TABLE t AS {NUMBERED}", "ctid"),
+        (f"CREATE MATERIALIZED VIEW t AS {NUMBERED}", "ctid"),
         (PARTITIONED, "id"),
     ],
 )
@@ -280,6 +281,36 @@ def test_parts_of_a_moment_that_is_over_are_refused(open_source, execute, sessio
     first, *_ = planned(open_source(**fields))
     with pytest.raises(SourceChangedError, match="a moment that is over"):
         rows_of(open_source(**fields), first, session)
+
+
+END_OTHERS = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+    "WHERE application_name = 'prefect_etl'"
+)
+
+
+def test_a_moment_that_the_server_lost_begins_anew_where_there_is_a_key(
+    open_source, execute, session
+):
+    execute(f"CREATE TABLE t AS {NUMBERED}; ALTER TABLE t ADD PRIMARY KEY (id); ANALYZE t")
+    source = open_source(table="t", chunk_rows=300, write="replace")
+    first, *others = planned(source)
+    rows = rows_of(source, first, session)
+    execute(END_OTHERS)
+    rows += [row for batch in others for row in rows_of(source, batch, session)]
+    assert len({row[0] for row in rows}) == len(rows) == 1000
+
+
+def test_a_moment_that_the_server_lost_is_an_error_where_there_is_no_key(
+    open_source, execute, session
+):
+    execute(f"CREATE TABLE t AS {NUMBERED}; ANALYZE t")
+    source = open_source(table="t", chunk_rows=300, write="replace")
+    first, second, *_ = planned(source)
+    rows_of(source, first, session)
+    execute(END_OTHERS)
+    with pytest.raises(SourceChangedError, match="no key to divide it"):
+        rows_of(source, second, session)
 
 
 def test_a_source_that_is_closed_leaves_no_transaction(open_source, execute, session):

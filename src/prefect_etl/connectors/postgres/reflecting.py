@@ -244,6 +244,8 @@ def _found_tables(connection: psycopg.Connection[Any]) -> list[FoundTable]:
         "ELSE c.reltuples END FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         f"WHERE c.relkind IN ({literals(_KINDS)}) AND n.nspname NOT IN {_NOT_OURS} "
         "AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND NOT c.relispartition "
+        "AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass "
+        "AND d.objid = c.oid AND d.deptype = 'e') "  # what an extension brought is no data
         "AND has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT') "
         "ORDER BY n.nspname, c.relname",
     )

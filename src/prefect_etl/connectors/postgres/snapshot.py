@@ -23,19 +23,23 @@ class SharedSnapshot:
     """The moment that all parts of one plan are read of.
 
     It begins when the first part asks for it, and ends when the last one was read, or earlier when
-    it is closed. The table cannot be rewritten meanwhile (``VACUUM FULL``, ``CLUSTER``), so rows
-    stay in their places.
+    it is closed. The table cannot be rewritten or emptied meanwhile, so rows stay in their places.
 
     Args:
         connection: Where the database is.
         table: The table as SQL; None where a query is read.
         parts: The parts that are to be read.
+        bound: Whether parts of another moment do not fit to those that were read. Where they do,
+            as ranges of a key, a new moment begins when the server lost this one.
     """
 
-    def __init__(self, connection: PostgresConnection, table: str | None, parts: set[int]) -> None:
+    def __init__(
+        self, connection: PostgresConnection, table: str | None, parts: set[int], *, bound: bool
+    ) -> None:
         self._connection = connection
         self._table = table
         self._remaining = set(parts)
+        self._bound = bound
         self._lock = Lock()
         self._holder: psycopg.Connection[Any] | None = None
         self._name: str | None = None
@@ -54,11 +58,26 @@ class SharedSnapshot:
             EtlError: The server does not answer, or refuses.
         """
         with self._lock:
-            if self._ended:
-                raise SourceChangedError("the moment at which the other parts were read is over")
-            if self._name is None:
+            lost = self._name is not None and not self._held()
+            if self._ended or (lost and self._bound):
+                raise SourceChangedError(
+                    "the moment at which other parts of the table were read is over, and it has "
+                    "no key to divide it otherwise",
+                    hint="Run again; what was read is read anew.",
+                )
+            if self._name is None or lost:
                 self._name = self._begin()
             return self._name
+
+    def _held(self) -> bool:
+        import psycopg
+
+        try:
+            if self._holder is not None:
+                self._holder.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
 
     def _begin(self) -> str:
         holder = self._connection.connect()
@@ -67,8 +86,8 @@ class SharedSnapshot:
                 holder.execute(BEGIN)
                 # It waits here between the reads of others, whatever limit there is for that.
                 holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-                if self._table is not None:
-                    holder.execute(f"LOCK TABLE {self._table} IN ACCESS SHARE MODE".encode())
+                if self._table is not None:  # holds the lock of a reader until the end
+                    holder.execute(f"SELECT FROM {self._table} LIMIT 0".encode())
                 row = holder.execute("SELECT pg_export_snapshot()").fetchone()
         except BaseException:  # also Ctrl-C: nobody else would close it
             holder.close()

@@ -265,7 +265,8 @@ class PostgresSource:
             return
         table = self._found.selected if self._found.kind in "rpm" else None
         with self._lock:
-            self._snapshot = SharedSnapshot(self._connection, table, parts)
+            bound = any("snapshot" in batch.reading for batch in batches)
+            self._snapshot = SharedSnapshot(self._connection, table, parts, bound=bound)
 
     def _snapshot_of(self, batch: Batch) -> SharedSnapshot | None:
         """The snapshot that a batch is to be read of; None: one of its own."""
