@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from prefect_etl.connectors.relational.dataset import DatabaseDataset
-from prefect_etl.connectors.relational.planning import (
-    CursorKind,
-    Planner,
-    Probe,
-    Ranges,
-    cursor_kind,
-    divided,
-    ranged,
-)
+from prefect_etl.connectors.relational.planning import Planner, divided, ranged
+from prefect_etl.connectors.relational.probe import CursorKind, Probe, Ranges, cursor_kind
 from prefect_etl.connectors.relational.query import with_values
 from prefect_etl.connectors.relational.reading import digest_of, part, within
 

@@ -14,11 +14,10 @@ for the next higher value, unless a lag says that rows come late.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from prefect_etl.connectors.relational.dataset import DatabaseDataset
+from prefect_etl.connectors.relational.probe import Probe, Ranges
 from prefect_etl.core.backfill import position
 from prefect_etl.core.cursor import Window
 from prefect_etl.core.ledger import LedgerState
@@ -26,93 +25,8 @@ from prefect_etl.core.manifest import Manifest
 from prefect_etl.core.unit import Batch, Unit
 from prefect_etl.errors import ConfigError, DataError, SourceReadError
 
-CursorKind = Literal["timestamp", "date", "integer", "decimal", "text"]
 # The one unit of a window that merge and scd2 remember, to know late rows by their number.
 REMEMBERED = "cursor window"
-
-
-@dataclass(frozen=True, slots=True)
-class Ranges:
-    """How the rows of a table are divided.
-
-    Attributes:
-        key: The column, as the source calls it.
-        bounds: The values between the ranges, ascending.
-        snapshot: Names the moment that all have to be read of; None where any will do.
-    """
-
-    key: str
-    bounds: tuple[str, ...]
-    snapshot: str | None = None
-
-
-class Probe(Protocol):
-    """What planning asks a system about one dataset. Bounds are text in the source's spelling."""
-
-    @property
-    def cursor(self) -> CursorKind:
-        """What kind of values the cursor's column has.
-
-        Raises:
-            SourceReadError: There is no such column, or it is of no kind that can be a cursor.
-        """
-        ...
-
-    def highest(self) -> str | None:
-        """The highest cursor there is now; None where there is none."""
-        ...
-
-    def is_higher(self, one: str, other: str) -> bool:
-        """Whether the first bound is above the other."""
-        ...
-
-    def earlier(self, bound: str, lag: timedelta | int) -> str:
-        """A bound, less a lag."""
-        ...
-
-    def count(self, lower: str, upper: str) -> int:
-        """How many rows have a cursor between two bounds, both within."""
-        ...
-
-    def ranges(self, chunk_rows: int) -> Ranges | None:
-        """Divide the whole into ranges of about so many rows; None where it is one piece."""
-        ...
-
-
-def cursor_kind(dataset: DatabaseDataset, found: CursorKind | None, type_name: str) -> CursorKind:
-    """Make sure that a column can be the cursor, and that its lag is of its kind.
-
-    Args:
-        dataset: Whose cursor it is.
-        found: The kind of the column's type; None where it is none of them.
-        type_name: The source's name of that type.
-
-    Raises:
-        SourceReadError: The column cannot be a cursor.
-        ConfigError: The lag does not fit.
-    """
-    cursor = dataset.cursor
-    if found is None or cursor is None:
-        raise SourceReadError(
-            f"{dataset.name}: cursor: column {dataset.cursor_column} is {type_name}, "
-            "which cannot be a cursor",
-            hint="A cursor is a timestamp, a date, a whole number, a decimal or text.",
-        )
-    fits = {
-        "timestamp": isinstance(cursor.late, timedelta),
-        "date": isinstance(cursor.late, timedelta),
-        "integer": isinstance(cursor.late, int),
-        "decimal": isinstance(cursor.late, int),
-        "text": False,
-    }
-    if cursor.lag is not None and not fits[found]:
-        wanted = {"timestamp": "a duration", "date": "a duration", "text": "none: text has no lag"}
-        raise ConfigError(
-            f"{dataset.name}: lag: {cursor.lag} does not fit column {cursor.column}, "
-            f"which is {type_name}",
-            hint=f"It takes {wanted.get(found, 'a number')}.",
-        )
-    return found
 
 
 class Planner:
