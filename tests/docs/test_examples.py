@@ -60,7 +60,7 @@ def test_a_yaml_example_is_a_pipeline(text, part, tmp_path, monkeypatch):
     depth = {"": "", "dataset": " " * 6, "transformation": "  "}[part]
     path.write_text(_WHOLE[part].format(indent(text, depth)), encoding="utf-8")
     spec = load_pipeline(path)
-    assert spec.datasets or spec.transformations
+    assert spec.datasets or spec.transformations or spec.tables
 
 
 @pytest.mark.parametrize(("text", "part"), blocks("python"))
