@@ -1,0 +1,8 @@
+"""The modules beside the tests of types."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))
