@@ -53,7 +53,8 @@ def matches(table: FoundTable, pattern: str, default_schema: str) -> bool:
         >>> matches(orders, "public.*", "public"), matches(orders, "ord*", "public")
         (True, True)
     """
-    if fnmatchcase(f"{table.schema}.{table.name}", pattern):
+    schema, dot, name = pattern.partition(".")
+    if dot and fnmatchcase(table.schema, schema) and fnmatchcase(table.name, name):
         return True
     return table.schema in ("", default_schema) and fnmatchcase(table.name, pattern)
 
