@@ -13,7 +13,7 @@ from prefect_etl.cli.options import DEFAULT_PIPELINE, AsJson, PipelineFile, open
 if TYPE_CHECKING:
     from prefect_etl.core.backfill import BackfillPlan
 
-_SHOWN = 20
+_SHOWN = 40
 
 
 def backfill(  # noqa: PLR0913 - one a command-line option
@@ -59,14 +59,12 @@ def backfill(  # noqa: PLR0913 - one a command-line option
 
 
 def _print_plan(plan: BackfillPlan) -> None:
-    """The windows that are not done, and how many there are of each kind."""
-    left = [part for part in plan.windows if part.status != "done"]
-    if left:
-        table = make_table("window", "status", "why")
-        for part in left[:_SHOWN]:
-            table.add_row(str(part.window), part.status, part.reason)
-        out().print(table)
-    if len(left) > _SHOWN:
-        print_lines(f"… and {len(left) - _SHOWN} more")
-    counts = ", ".join(f"{plan.count(s)} {s}" for s in ("done", "missing", "failed"))
-    print_lines(f"{plan.dataset} -> {plan.table}: {len(plan.windows)} windows: {counts}")
+    """What became of the windows, and how many there are of each kind."""
+    table = make_table("from, to", "windows", "status", "why", numbers=["windows"])
+    for span in plan.spans[:_SHOWN]:
+        table.add_row(str(span.window), f"{span.windows:,}", span.status, span.reason)
+    out().print(table)
+    if len(plan.spans) > _SHOWN:
+        print_lines(f"… and {len(plan.spans) - _SHOWN:,} more such lines; --json has all windows")
+    counts = ", ".join(f"{plan.count(s):,} {s}" for s in ("done", "missing", "failed"))
+    print_lines(f"{plan.dataset} -> {plan.table}: {len(plan.windows):,} windows: {counts}")

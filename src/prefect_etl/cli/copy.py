@@ -127,12 +127,13 @@ def _listed(values: list[str] | None) -> tuple[str, ...]:
 
 def _means(request: Request, progress: Progress, *, verbose: bool) -> Means:
     """The settings of the current folder; the secrets of both ends are hidden from now on."""
-    from prefect_etl.cli.ends import hidden, with_blocks
+    from prefect_etl.cli.ends import hidden
+    from prefect_etl.orchestration.blocks import NamedConnections
     from prefect_etl.pipeline.copying import Means
 
     root = Path.cwd()
     settings = prepare(root / "copy", verbose=verbose)
-    named = with_blocks(settings.connection_uris(), (request.source, request.destination))
+    named = NamedConnections(settings.connection_uris())
     hidden((request.source, request.destination), named)
     return Means(
         root=root,

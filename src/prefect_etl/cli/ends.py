@@ -1,4 +1,4 @@
-"""Connections on the command line: names, Prefect blocks, and secrets to be hidden."""
+"""Connections as they are given on the command line, and their secrets, which are hidden."""
 
 from __future__ import annotations
 
@@ -11,25 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from prefect_etl.pipeline.spec.connection import Connection
 
-_BLOCK = "block:"
 _VARIABLE = re.compile(r"\$\{(\w+)")
-
-
-def with_blocks(connections: Mapping[str, str], texts: Iterable[str]) -> dict[str, str]:
-    """Connections by name, and the URIs of the Prefect blocks that texts name.
-
-    Prefect is imported only where there is one.
-
-    Raises:
-        ConfigError: A block is not there, or holds no URI.
-    """
-    found = dict(connections)
-    for text in texts:
-        if text.startswith(_BLOCK):
-            from prefect_etl.orchestration.blocks import uri_of_block
-
-            found[text] = uri_of_block(text.removeprefix(_BLOCK))
-    return found
+_PLACE = "CONNECTION"
 
 
 def hidden(texts: Iterable[str], connections: Mapping[str, str]) -> None:
@@ -57,15 +40,16 @@ def resolved(text: str, root: Path) -> Connection:
     """
     from prefect_etl.config.settings import load_settings
     from prefect_etl.errors import ConfigError
+    from prefect_etl.orchestration.blocks import NamedConnections
     from prefect_etl.pipeline.spec.connection import Connections
     from prefect_etl.pipeline.spec.environment import Expansion
 
-    named = with_blocks(load_settings(root).connection_uris(), (text,))
+    named = NamedConnections(load_settings(root).connection_uris())
     hidden((text,), named)
     expansion = Expansion(os.environ)
-    uri = str(expansion.expand(text, ("CONNECTION",)))
+    uri = str(expansion.expand(text, (_PLACE,)))
     mistakes = expansion.mistakes
-    found = Connections(root, named, expansion).resolve(uri, ("CONNECTION",), mistakes)
+    found = Connections(root, named, expansion).resolve(uri, (_PLACE,), mistakes)
     if found is None:
         raise ConfigError(
             mistakes[0].text if mistakes else f"{text} is no connection",

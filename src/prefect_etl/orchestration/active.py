@@ -17,6 +17,7 @@ from pathlib import Path
 from prefect_etl.config.logging_config import run_scope
 from prefect_etl.config.settings import Settings, load_settings
 from prefect_etl.core.plan import DatasetPlan, RunPlan
+from prefect_etl.orchestration.blocks import NamedConnections
 from prefect_etl.pipeline.progress import Progress, Silent
 from prefect_etl.pipeline.run import plan_run
 from prefect_etl.pipeline.spec import PipelineSpec, load_pipeline
@@ -88,8 +89,8 @@ def options_of(settings: Settings, spec: PipelineSpec, limit: int | None = None)
 
 
 def connections_of(settings: Settings) -> Mapping[str, str]:
-    """Connections by name, with their secrets."""
-    return {name: uri.get_secret_value() for name, uri in settings.connections.items()}
+    """Connections by name, with their secrets; also those that blocks keep."""
+    return NamedConnections(settings.connection_uris())
 
 
 def resolve_pipeline(pipeline: str) -> tuple[PipelineSpec, Settings]:
