@@ -35,7 +35,7 @@ def project(prefect_server, tmp_path):
 def test_a_backfill_shows_what_is_missing_loads_it_and_goes_on(project, script, capsys):
     assert main(["backfill", *RANGE, "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert "2026-01-02 to 2026-01-03  missing" in said
+    assert "2026-01-01 to 2026-01-04        3  missing" in said
     assert "3 windows: 0 done, 3 missing, 0 failed" in said
 
     done = script("backfill", *RANGE, "--limit", "3", env={**os.environ, "NO_COLOR": "1"})
@@ -47,6 +47,11 @@ def test_a_backfill_shows_what_is_missing_loads_it_and_goes_on(project, script, 
     assert main(["backfill", *RANGE, "--json"]) == 0
     windows = json.loads(capsys.readouterr().out)["windows"]
     assert [window["status"] for window in windows] == ["done"] * 3
+    longer = (*RANGE[:-1], "2026-01-06")
+    assert main(["backfill", *longer, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "2026-01-01 to 2026-01-04        3  done" in said
+    assert "2026-01-04 to 2026-01-06        2  missing" in said
 
 
 @pytest.mark.parametrize(

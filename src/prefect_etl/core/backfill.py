@@ -7,7 +7,8 @@ from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from itertools import groupby
+from typing import Any, Literal, get_args
 
 from prefect_etl.core.cursor import Window, duration
 from prefect_etl.errors import ConfigError
@@ -43,6 +44,23 @@ class BackfillWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class BackfillSpan:
+    """Windows that follow each other and have one status, for one reason.
+
+    Attributes:
+        window: From the first one's beginning to the last one's end.
+        windows: How many there are.
+        status: Of each.
+        reason: Of each.
+    """
+
+    window: Window
+    windows: int
+    status: WindowStatus
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BackfillPlan:
     """The windows of a backfill of one dataset, oldest first."""
 
@@ -55,6 +73,20 @@ class BackfillPlan:
         """What a run would load."""
         return tuple(part.window for part in self.windows if part.status != "done")
 
+    @property
+    def spans(self) -> tuple[BackfillSpan, ...]:
+        """The windows, those that follow each other and fared alike as one.
+
+        Example:
+            >>> parts = settled(windows("0", "30", "10"), {}, {"20 to 30": "full"})
+            >>> for span in BackfillPlan("orders", "main.orders", parts).spans:
+            ...     print(f"{span.window}: {span.windows} {span.status}")
+            0 to 20: 2 missing
+            20 to 30: 1 failed
+        """
+        alike = groupby(self.windows, key=lambda part: (part.status, part.reason))
+        return tuple(_span([*parts]) for _, parts in alike)
+
     def count(self, status: WindowStatus) -> int:
         """How many windows have a status."""
         return sum(part.status == status for part in self.windows)
@@ -64,6 +96,7 @@ class BackfillPlan:
         return {
             "dataset": self.dataset,
             "table": self.table,
+            "counts": {status: self.count(status) for status in get_args(WindowStatus)},
             "windows": [
                 {
                     "start": part.window.lower,
@@ -74,6 +107,12 @@ class BackfillPlan:
                 for part in self.windows
             ],
         }
+
+
+def _span(parts: Sequence[BackfillWindow]) -> BackfillSpan:
+    first, last = parts[0], parts[-1]
+    window = Window(first.window.lower, last.window.upper, open=True)
+    return BackfillSpan(window, len(parts), first.status, first.reason)
 
 
 def windows(start: str, end: str, every: str) -> tuple[Window, ...]:
