@@ -163,6 +163,20 @@ def test_a_cursor_may_go_backwards_within_the_lag():
     assert bounds(batches(made, Listed([4]), loaded(made, Listed([5])))) == [("2", "5")]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [({}, {"cursor": "n"}), ({"cursor": "n"}, {})], ids=["given", "taken"]
+)
+def test_an_append_whose_cursor_was_given_or_taken_later_is_refused(before, after):
+    probe = Listed([1, 5])
+    made = planner(**before)
+    found = batches(made, probe)
+    known = {u.position: KnownUnit(1, u, 0) for b in found for u in b.units if not u.transient}
+    cursor = found[0].reading.get("upper")
+    state = LedgerState(1, "l", known, schema=TableSchema.of(n="BIGINT"), cursor=cursor)
+    with pytest.raises(ConfigError, match="its rows would come twice"):
+        batches(planner(**after), probe, state)
+
+
 def test_a_source_that_was_emptied_has_nothing_new():
     made = planner(cursor="n")
     assert batches(made, Listed([]), loaded(made, Listed([5]))) == []

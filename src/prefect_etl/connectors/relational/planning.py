@@ -48,11 +48,24 @@ class Planner:
 
         Raises:
             SourceReadError: The cursor is not there, cannot be one, or went backwards.
+            ConfigError: The cursor was given or taken away after an append began.
         """
+        self._assert_read_alike(state)
         self._planned = tuple(self.plan(state, probe))
         new = [unit for batch in self._planned for unit in batch.units]
         again = {unit.position for unit in new}
         return [k.unit for p, k in state.units.items() if self._stays(k.unit, again)] + new
+
+    def _assert_read_alike(self, state: LedgerState) -> None:
+        """Make sure that an append does not read in another way what it has already."""
+        whole = self.dataset.described in state.units
+        windows = state.version > 0 and state.cursor is not None and not whole
+        if self.dataset.write == "append" and (whole if self.dataset.incremental else windows):
+            raise ConfigError(
+                f"{self.dataset.name}: it was loaded {'without' if whole else 'with'} cursor: "
+                f"before, and {'with' if whole else 'without'} it its rows would come twice",
+                hint=f"Load it anew: prefect-etl run --full-refresh --only {self.dataset.name}",
+            )
 
     def _stays(self, unit: Unit, again: set[str]) -> bool:
         """Whether a unit that the ledger remembers is there still: windows that were backfilled."""
