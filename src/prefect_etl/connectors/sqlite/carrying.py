@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prefect_etl.connectors.sqlite.columns import DIGITS, FLOAT_DIGITS, affinity_of
+from prefect_etl.core.schema import UNKNOWN
 from prefect_etl.core.sql import identifier, literal
 
 # What the driver is to give; any is made text of.
-Given = Literal["integer", "real", "text", "blob", "any"]
+Given = Literal["integer", "real", "text", "blob", "any", "nothing"]
 # Of a row: says which one it is.
 PLACE = "_etl_place"
 _MOST_DIGITS = 38
@@ -123,6 +124,8 @@ def carried(name: str, kind: str, declared: str, *, placed: bool = False) -> Car
         >>> carried("n", "BIGINT", "INT").given, carried("d", "DECIMAL(30,2)", "").given
         ('integer', 'any')
     """
+    if kind == UNKNOWN:
+        return Carried(name, kind, "nothing")
     if kind in _INTEGERS:
         return Carried(name, kind, "integer")
     if kind in ("DOUBLE", "FLOAT"):

@@ -33,7 +33,7 @@ _INTEGERS = (
     *("TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
     *("UTINYINT", "USMALLINT", "UINTEGER"),
 )
-_ZONED = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
+ZONED = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
 # Declared names of text that looks like a number, by DuckDB's name of the type.
 DIGITS = {
     "UBIGINT": "UBIG_TEXT",
@@ -124,10 +124,10 @@ def carried(column: Column, dataset: str) -> Carried:
         return Carried(column.name, "TEXT", "digits", text)
     if kind == "BLOB":
         return Carried(column.name, kind, "blob", name)
-    if kind in _ZONED:
+    if kind in ZONED:
         utc = f"CAST(timezone('UTC', {name}) AS VARCHAR)"
         zoned = f"CASE WHEN isfinite({name}) THEN {utc} || '+00:00' ELSE {utc} END"
-        return Carried(column.name, _ZONED[0], "text", zoned)
+        return Carried(column.name, ZONED[0], "text", zoned)
     if kind in DIGITS:
         return Carried(column.name, DIGITS[kind], "digits", text)
     if kind in _TEXTS:
