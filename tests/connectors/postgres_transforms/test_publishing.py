@@ -318,3 +318,20 @@ def test_tables_that_differ_only_in_case_are_refused_where_they_could_be_mixed_u
     with pytest.raises(ConfigError, match="not made by a pipeline"):
         project.run(theirs={"sql": "SELECT 2 AS n"})
     assert project.types("theirs") == {}
+
+
+def test_a_session_that_the_server_ends_leaves_the_table_as_it_was(project):
+    project.load("t", "SELECT 1 AS n")
+    project.run(x={"sql": "SELECT n FROM t"})
+    project.execute(
+        "CREATE FUNCTION waits() RETURNS void STABLE LANGUAGE sql AS 'SELECT pg_sleep(60)'"
+    )
+    ended = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'INSERT %waits%'"
+    )
+    end = threading.Timer(0.5, lambda: project.rows(ended))
+    end.start()
+    with pytest.raises(UnreachableError):
+        project.run(x={"sql": "SELECT waits()::text AS w FROM t"})
+    end.join()
+    assert project.rows("SELECT n FROM x") == [(1,)]

@@ -21,6 +21,9 @@ def prey(postgres) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(postgres.uri(name), autocommit=True) as connection:
         connection.execute(
             "CREATE TABLE t AS SELECT 1 AS n; CREATE TABLE secret AS SELECT 'x' AS x; "
+            "CREATE TABLE a AS SELECT 1 AS id, 1 AS n, 1 AS x; CREATE TABLE b AS TABLE a; "
+            "CREATE TABLE c AS TABLE a; CREATE TABLE q AS TABLE a; "
+            'CREATE SCHEMA raw; CREATE TABLE raw."B b" AS TABLE a; '
             "CREATE SEQUENCE counter; CREATE FUNCTION writes(int) RETURNS int LANGUAGE sql "
             "AS 'DELETE FROM secret RETURNING 1'; CREATE FUNCTION writes(int, int) RETURNS "
             "boolean LANGUAGE sql AS 'DELETE FROM secret RETURNING TRUE'; "
@@ -30,19 +33,19 @@ def prey(postgres) -> Iterator[psycopg.Connection[Any]]:
     postgres.drop_database(name)
 
 
-@pytest.mark.parametrize(
+READS = pytest.mark.parametrize(
     ("sql", "tables"),
     [
         ("SELECT 1", set()),
         ("TABLE a", {"public.a"}),
         ("VALUES (1), ((SELECT max(n) FROM a))", {"public.a"}),
-        ('SELECT * FROM A x JOIN Raw."B b" AS y USING (id)', {"public.a", "raw.B b"}),
-        ("WITH q AS (SELECT * FROM a) SELECT * FROM q, b", {"public.a", "public.b"}),
+        ('SELECT id FROM A x JOIN Raw."B b" AS y USING (id)', {"public.a", "raw.B b"}),
+        ("WITH q AS (SELECT * FROM a) SELECT q.* FROM q, b", {"public.a", "public.b"}),
         ("WITH a AS (SELECT * FROM a) SELECT * FROM a", {"public.a"}),
         ("WITH b AS (SELECT * FROM c), c AS (SELECT 1) SELECT * FROM b", {"public.c"}),
         ("WITH q AS (SELECT 1) SELECT * FROM public.q", {"public.q"}),
         (
-            "WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n + 1 FROM r, a) SELECT * FROM r",
+            "WITH RECURSIVE r AS (SELECT 1 i UNION ALL SELECT i + 1 FROM r, a) SELECT * FROM r",
             {"public.a"},
         ),
         (
@@ -51,11 +54,24 @@ def prey(postgres) -> Iterator[psycopg.Connection[Any]]:
         ),
         ("SELECT * FROM a, LATERAL (SELECT a.x + n FROM b) l", {"public.a", "public.b"}),
         ("SELECT * FROM generate_series(1, 2) g, unnest(ARRAY[1]) -- the end", set()),
-        ("SELECT 1" + " AND TRUE" * 3000, set()),
+        ("SELECT TRUE" + " AND TRUE" * 3000, set()),
     ],
 )
+
+
+@READS
 def test_what_a_select_reads(sql, tables):
     assert {str(table) for table in parse_select(sql, "public").reads} == tables
+
+
+@READS
+def test_the_parser_and_the_server_find_the_same_tables(prey, sql, tables):
+    reads = parse_select(sql, "public").reads
+    with prey.transaction(force_rollback=True):
+        understand(prey, sql, reads)
+    for left_out in reads:
+        with pytest.raises(ConfigError, match="is not among its tables"), prey.transaction():
+            understand(prey, sql, [read for read in reads if read != left_out])
 
 
 @pytest.mark.parametrize(

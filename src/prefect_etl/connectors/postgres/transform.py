@@ -128,6 +128,7 @@ class PostgresTransforms:
         versions = {table: snapshot.version(table) for table in reads}
         columns = _columns(understand(connection, sql, reads, stage))
         if stage is None:
+            connection.execute("ROLLBACK")
             return Staged("", columns, None, versions)
         relation = qualified("pg_temp", stage)
         fill = f"INSERT INTO {relation}\n{sql}"

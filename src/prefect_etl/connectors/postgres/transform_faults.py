@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # read_only_sql_transaction; active_sql_transaction, where it is to write after all;
 # feature_not_supported, as of what no view may have in it.
 _WRITES = ("25006", "25001", "0A000")
+_SHOWN_CHARACTERS = 200
 _DEPENDS = "2BP01"  # dependent_objects_still_exist
 
 
@@ -61,5 +62,7 @@ def _place(error: psycopg.Error, statement: str) -> str:
     position = error.diag.statement_position
     if position is None:
         return ""
-    line = statement.count("\n", 0, int(position) - 1)
-    return f"\nLINE {line}: {statement.splitlines()[line].strip()}" if line else ""
+    number = statement.count("\n", 0, int(position) - 1)
+    line = statement.split("\n")[number].strip()
+    line = line if len(line) <= _SHOWN_CHARACTERS else f"{line[: _SHOWN_CHARACTERS - 1]}…"
+    return f"\nLINE {number}: {line}" if number else ""
