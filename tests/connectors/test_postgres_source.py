@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -26,6 +27,7 @@ from prefect_etl.errors import (
     SourceReadError,
     UnreachableError,
 )
+from servers.proxy import CutAfter, Proxy
 
 FIRST = LedgerState()
 KEYED = {"write": "merge", "key": "id"}
@@ -426,6 +428,29 @@ def test_a_connection_that_breaks_while_rows_come_can_be_retried(open_source, se
     (batch,) = planned(source)
     with pytest.raises(UnreachableError, match="terminating connection"):
         rows_of(source, batch, session)
+
+
+def test_a_wire_that_is_cut_anywhere_is_an_error_and_never_the_end_of_the_rows(
+    open_source, execute, session, pg_uri
+):
+    execute(f"CREATE TABLE t AS {NUMBERED}")
+    with Proxy(urlsplit(pg_uri).port) as proxy:
+        source = open_source(uri=through(proxy, pg_uri), table="t")
+        (batch,) = planned(source)
+        before = proxy.passed["to client"]
+        assert len(rows_of(source, batch, session)) == 1000
+        size = proxy.passed["to client"] - before
+        cuts = (*range(0, size - 200, 8192), size - 100, size - 20)
+        for number, cut in enumerate(cuts):
+            proxy.arm(CutAfter(cut, "to client", reset=number % 2 == 0))
+            with pytest.raises(UnreachableError):
+                rows_of(source, batch, session)
+        assert len(rows_of(source, batch, session)) == 1000
+
+
+def through(proxy, uri):
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.replace(str(parts.port), str(proxy.port))))
 
 
 def test_an_interrupt_stops_the_server_too(open_source, execute, pg_uri):

@@ -34,6 +34,8 @@ _SESSION = {
 }
 _SECRET_OPTIONS = ("password", "sslpassword", "passfile")
 _CONNECT_SECONDS = "10"
+# A server that vanished without a word is noticed after a minute, not after two hours.
+_KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
 
 
 class PostgresConnection(ConnectionConfig):
@@ -116,6 +118,7 @@ class PostgresConnection(ConnectionConfig):
         """Options of libpq that the URI does not give."""
         given = dict(parse_qsl(urlsplit(self.uri.get_secret_value()).query))
         defaults = {"application_name": "prefect_etl", "connect_timeout": _CONNECT_SECONDS}
+        defaults |= _KEEPALIVES
         return {name: value for name, value in defaults.items() if name not in given}
 
 
