@@ -68,8 +68,8 @@ class SqliteProbe:
             found = f"{found}{self._assert_one_zone()}"
         if found is not None and str(found) in _ENDLESS and self.cursor != "text":
             raise SourceReadError(
-                f"{self._dataset.name}: cursor: column {self.cursor_column[0]} has the value {found}, "
-                "after which nothing comes",
+                f"{self._dataset.name}: cursor: column {self.cursor_column[0]} has the value "
+                f"{found}, after which nothing comes",
                 hint="Leave such rows out with filter:.",
             )
         return None if found is None else str(found)
@@ -87,8 +87,8 @@ class SqliteProbe:
         zones = [zone for (zone,) in found]
         if len(zones) > 1:
             raise SourceReadError(
-                f"{self._dataset.name}: cursor: column {self.cursor_column[0]} has times of several "
-                f"zones, {' and '.join(zones)}, which are not in order as text",
+                f"{self._dataset.name}: cursor: column {self.cursor_column[0]} has times of "
+                f"several zones, {' and '.join(zones)}, which are not in order as text",
                 hint="Use a query: that gives them in one zone, or another cursor.",
             )
         return "Z" if zones == ["Z"] else ""

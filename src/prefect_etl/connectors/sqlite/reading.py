@@ -90,12 +90,31 @@ def arrow_stream(
         for rows in _portions(cursor):
             *values, places, _ = zip(*rows, strict=True)
             arrays = [
-                pa.array(_checked(column, given, places, what), field.type)
+                _array(column, given, places, field.type, what)
                 for column, given, field in zip(columns, values, fields, strict=True)
             ]
             yield pa.record_batch([*arrays, pa.array(places, pa.int64())], schema=schema)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _array(
+    column: Carried,
+    values: Sequence[Any],
+    places: Sequence[int | None],
+    kind: pa.DataType,
+    what: str,
+) -> pa.Array:
+    import pyarrow as pa
+
+    if column.given == "real":  # Arrow takes whole numbers that a float holds, and no others
+        try:
+            return pa.array(values, kind)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            return pa.array(
+                [_real(column, v, p, what) for v, p in zip(values, places, strict=True)], kind
+            )
+    return pa.array(_checked(column, values, places, what), kind)
 
 
 def _portions(cursor: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
@@ -116,8 +135,6 @@ def _checked(
 ) -> Sequence[Any]:
     """The values, if all are of the column's type."""
     kinds = {*map(type, values)} - {NoneType}
-    if column.given == "real" and kinds - {float}:
-        return [_real(column, v, places[n], what) for n, v in enumerate(values)]
     if wrong := kinds - _ACCEPTED[column.given]:
         row = next(n for n, value in enumerate(values) if type(value) in wrong)
         raise _misfit(column, values[row], places[row], what)
