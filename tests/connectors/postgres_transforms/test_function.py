@@ -120,7 +120,8 @@ def test_no_rows_leave_an_empty_table_with_the_columns_that_it_had(project):
 @pytest.mark.parametrize(
     ("rows", "kind", "problem"),
     [
-        ([{"v": "a\0b"}], DataError, "x: "),
+        ([{"v": "a\0b"}], DataError, "0x00 in column v"),
+        ([{"v": 1, "V": 2}], SchemaError, "differ only in case"),
         ([{"n" * 64: 1}], SchemaError, "has 64 bytes"),
     ],
 )

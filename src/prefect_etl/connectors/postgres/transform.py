@@ -16,7 +16,7 @@ from prefect_etl.connectors.postgres.connection import PostgresConnection, trans
 from prefect_etl.connectors.postgres.select import bind_parameters, check_condition, parse_select
 from prefect_etl.connectors.postgres.transform_faults import of_user
 from prefect_etl.connectors.postgres.transform_publish import commit, publish
-from prefect_etl.connectors.postgres.transform_stage import copied, fetched
+from prefect_etl.connectors.postgres.transform_stage import copied, fetched, result_columns
 from prefect_etl.connectors.postgres.understanding import understand
 from prefect_etl.connectors.transforming import Fetched, Publication, Published, Select, Staged
 from prefect_etl.core.nearest import did_you_mean
@@ -25,7 +25,7 @@ from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.sql import qualified
 from prefect_etl.core.warehouse import Snapshot, TableRef
 from prefect_etl.engine.duckdb import Session
-from prefect_etl.errors import ConfigError, DataError, SchemaError
+from prefect_etl.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import psycopg
@@ -208,9 +208,4 @@ def _assert_present(tables: Sequence[TableRef], snapshot: Snapshot) -> None:
 def _columns(pairs: Sequence[tuple[str, str]]) -> TableSchema:
     if not pairs:
         raise ConfigError("the SQL gives no columns", hint="Name at least one after SELECT.")
-    try:
-        return TableSchema.from_pairs(pairs)
-    except SchemaError as error:
-        raise SchemaError(
-            f"of its result, {error.message}", hint="Give one of them another name."
-        ) from error
+    return result_columns(pairs)

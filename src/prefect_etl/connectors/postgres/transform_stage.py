@@ -19,7 +19,7 @@ from prefect_etl.core.schema import UNKNOWN, Column, TableSchema
 from prefect_etl.core.sql import identifier, qualified
 from prefect_etl.core.warehouse import TableRef
 from prefect_etl.engine.loading import STREAM_ROWS
-from prefect_etl.errors import DataError
+from prefect_etl.errors import DataError, SchemaError
 
 if TYPE_CHECKING:
     import duckdb
@@ -129,6 +129,7 @@ def copied(
     reader = rows.stream
     if not isinstance(reader, pa.RecordBatchReader):
         reader = pa.RecordBatchReader.from_stream(reader)
+    result_columns([(name, "") for name in reader.schema.names])  # the engine renames one of two
     try:
         with session.cursor() as cursor, _streaming(cursor, reader):
             given = _columns(cursor, rows.select, reader.schema)
@@ -155,6 +156,20 @@ def copied(
         for column in given
     ]
     return Staged(relation, TableSchema(tuple(columns)), count)
+
+
+def result_columns(pairs: Sequence[tuple[str, str]]) -> TableSchema:
+    """The columns of a result.
+
+    Raises:
+        SchemaError: Two of them differ only in case.
+    """
+    try:
+        return TableSchema.from_pairs(pairs)
+    except SchemaError as error:
+        raise SchemaError(
+            f"of its result, {error.message}", hint="Give one of them another name."
+        ) from error
 
 
 @contextmanager
