@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.core.load import Load
 from prefect_etl.core.rows import STREAM
+from prefect_etl.core.schema import Column, TableSchema
+from prefect_etl.core.sql import identifier
 
 if TYPE_CHECKING:
     import duckdb
@@ -15,8 +19,13 @@ if TYPE_CHECKING:
 
     from prefect_etl.engine.duckdb import Session
 
-# Rows of one Arrow batch.
+# Rows of one Arrow batch at most, and what they may take: DuckDB makes each of so many rows as it
+# is told, however wide they are.
 STREAM_ROWS = 65_536
+_ROWS_OF_TEXT = 256
+_BATCH_BYTES = 16 << 20
+_LOOKED_AT = 64
+_WIDE = ("VARCHAR", "BLOB", "JSON", "BIT", "BIGNUM", "STRUCT(", "MAP(", "UNION(")
 
 
 @contextmanager
@@ -53,6 +62,73 @@ def arrow_rows(
         sql: The SELECT; usually ``load.rows`` with casts around.
         lossless: Give types that Arrow does not know as its extension types, instead of others.
     """
+    load, width = _peeked(load)
     with session.cursor() as cursor, readable(cursor, load):
-        cursor.execute(f"SET arrow_lossless_conversion = {lossless}")
-        yield cursor.execute(sql).to_arrow_reader(STREAM_ROWS)
+        if width is None:
+            rows = batch_rows(cursor, load.rows, load.evolution.schema)
+        else:
+            rows = _rows_of(width)
+        yield batches(cursor, sql, rows, lossless=lossless)
+
+
+def batches(
+    cursor: duckdb.DuckDBPyConnection, sql: str, rows: int, *, lossless: bool = True
+) -> pa.RecordBatchReader:
+    """A SELECT as a stream of Arrow.
+
+    Args:
+        cursor: Where it is executed.
+        sql: The SELECT.
+        rows: Of one batch, as :func:`batch_rows` says.
+        lossless: As of :func:`arrow_rows`.
+    """
+    cursor.execute(f"SET arrow_lossless_conversion = {lossless}")
+    if rows < _ROWS_OF_TEXT:
+        # What waits to be fetched is measured without its texts: at a megabyte, it would be all.
+        cursor.execute("SET streaming_buffer_size = '1KB'")
+    return cursor.execute(sql).to_arrow_reader(rows)
+
+
+def batch_rows(cursor: duckdb.DuckDBPyConnection, rows: str, schema: TableSchema) -> int:
+    """How many rows an Arrow batch may have, by the look of the first ones.
+
+    Args:
+        cursor: Where the rows can be read, more than once.
+        rows: A SELECT.
+        schema: Its columns, or those of them that may be wide.
+    """
+    widths = [_width(column) for column in schema if _may_be_wide(column)]
+    if not widths:
+        return STREAM_ROWS
+    widest = f"SELECT {' + '.join(widths)} AS width FROM ({rows}) LIMIT {_LOOKED_AT}"
+    row = cursor.execute(f"SELECT max(width) FROM ({widest})").fetchone()
+    return _rows_of(row[0] or 0 if row else 0)
+
+
+def _rows_of(width: float) -> int:
+    return max(1, min(_ROWS_OF_TEXT, int(_BATCH_BYTES / (width + 1))))
+
+
+def _may_be_wide(column: Column) -> bool:
+    return column.type.startswith(_WIDE) or column.type.endswith("]")
+
+
+def _width(column: Column) -> str:
+    name = identifier(column.name)
+    size = f"octet_length({name})" if column.type == "BLOB" else f"strlen(CAST({name} AS VARCHAR))"
+    return f"coalesce({size}, 0)"
+
+
+def _peeked(load: Load) -> tuple[Load, float | None]:
+    """A load whose stream can still be read from the beginning, and how wide its rows look."""
+    if load.stream is None:
+        return load, None
+    import pyarrow as pa
+
+    reader = pa.RecordBatchReader.from_stream(load.stream.stream)
+    first = next(reader, None)
+    if first is None:
+        return load, 0
+    again = pa.RecordBatchReader.from_batches(reader.schema, chain((first,), reader))
+    width = first.nbytes / max(first.num_rows, 1)
+    return replace(load, stream=replace(load.stream, stream=again)), width

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_PIECE_BYTES = 1 << 18
 _ARRIVING = "_etl_arriving"
 _IN_TEMP = f"pg_temp.{_ARRIVING}"
 
@@ -79,11 +80,29 @@ def copy_batches(
     encoder = ArrowToPostgresBinaryEncoder(batches.schema)
     with connection.cursor() as cursor:
         with cursor.copy(f"COPY {target} ({names}) FROM STDIN ({options})".encode()) as copy:
-            copy.write(encoder.write_header())
-            for batch in batches:
-                copy.write(encoder.write_batch(batch))
-            copy.write(encoder.finish())
+            for data in _in_pieces(_encoded(encoder, batches)):
+                copy.write(data)
         return cursor.rowcount
+
+
+def _encoded(encoder: Any, batches: pa.RecordBatchReader) -> Iterator[bytes]:
+    yield encoder.write_header()
+    for batch in batches:
+        yield encoder.write_batch(batch)
+    yield encoder.finish()
+
+
+def _in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Small parts put together, because each write costs; large ones as they are."""
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size >= _PIECE_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
 
 
 def copy_into(

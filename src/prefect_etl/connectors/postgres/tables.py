@@ -129,7 +129,10 @@ def ensure_keys(
         return
     name, columns = qualified(*table), ", ".join(map(identifier, key))
     if not versions:
-        _run(connection, f"ALTER TABLE {name} ADD PRIMARY KEY ({columns})")
+        if _primary_key(connection, table) is None:
+            _run(connection, f"ALTER TABLE {name} ADD PRIMARY KEY ({columns})")
+        else:  # of an adopted table, of other columns
+            _run(connection, f"CREATE UNIQUE INDEX ON {name} ({columns})")
         return
     _run(connection, f"CREATE UNIQUE INDEX ON {name} ({columns}, {identifier(VALID_FROM)})")
     _run(
@@ -142,14 +145,22 @@ def drop_other_key(
     connection: psycopg.Connection[Any], table: tuple[str, str], key: Collection[str]
 ) -> None:
     """Drop the primary key where it is of other columns: an earlier load had another key."""
-    row = connection.execute(
+    found = _primary_key(connection, table)
+    if found is not None and set(found[1]) != set(key):
+        _run(connection, f"ALTER TABLE {qualified(*table)} DROP CONSTRAINT {identifier(found[0])}")
+
+
+def _primary_key(
+    connection: psycopg.Connection[Any], table: tuple[str, str]
+) -> tuple[str, list[str]] | None:
+    """Its name and columns; None where there is none."""
+    found: tuple[str, list[str]] | None = connection.execute(
         "SELECT o.conname::text, array_agg(a.attname::text) FROM pg_constraint o "
         "JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = ANY(o.conkey) "
         "WHERE o.conrelid = %s AND o.contype = 'p' GROUP BY o.conname",
         (oid_of(connection, table),),
     ).fetchone()
-    if row is not None and set(row[1]) != set(key):
-        _run(connection, f"ALTER TABLE {qualified(*table)} DROP CONSTRAINT {identifier(row[0])}")
+    return found
 
 
 def _has_unique(

@@ -34,9 +34,9 @@ from prefect_etl.connectors.sql.target import Target
 from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.load import Load
 from prefect_etl.core.rows import DELETED, UNIT_ID, VALID_TO
-from prefect_etl.core.schema import Column
+from prefect_etl.core.schema import Column, TableSchema
 from prefect_etl.core.sql import identifier, literals, qualified
-from prefect_etl.engine.loading import arrow_rows
+from prefect_etl.engine.loading import arrow_rows, batch_rows, batches
 from prefect_etl.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -172,8 +172,8 @@ class Writer:
                 self.load, copy_into(self.connection, straight, columns, into), removed
             )
         sql = travelling(self.load.rows, columns)
-        with arrow_rows(self.session, self.load, sql, lossless=False) as batches:
-            inserted = copy_into(self.connection, batches, columns, into)
+        with arrow_rows(self.session, self.load, sql, lossless=False) as stream:
+            inserted = copy_into(self.connection, stream, columns, into)
         return inserted_all(self.load, inserted, removed)
 
     def _fill_latest(self, into: Into, rows: Staged) -> dict[int, Accounting]:
@@ -200,8 +200,10 @@ class Writer:
 
     def _copy_staged(self, rows: Staged, sql: str, columns: list[Column], into: Into) -> None:
         carried = all_carried(columns, self._name)
-        batches = rows.reader(travelling(sql, carried), lossless=False)
-        copy_into(self.connection, batches, carried, into)
+        schema = TableSchema(tuple(columns))
+        at_once = batch_rows(rows.cursor, sql, schema)
+        stream = batches(rows.cursor, travelling(sql, carried), at_once, lossless=False)
+        copy_into(self.connection, stream, carried, into)
 
     def _merge(self) -> dict[int, Accounting]:
         # Rows are found by their place, so nobody else may move them; readers go on.
