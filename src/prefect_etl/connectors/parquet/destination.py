@@ -179,11 +179,6 @@ def _assert_possible(dataset: DatasetSpec) -> None:
             "Parquet files runs none",
             hint="Remove them.",
         )
-    if dataset.adopt:
-        raise ConfigError(
-            f"{dataset.name}: a folder of Parquet files that no pipeline made cannot be adopted",
-            hint="Load it as a source into a table of its own.",
-        )
 
 
 def _assert_columns(load: Load) -> None:

@@ -61,7 +61,8 @@ class Job:
         """What is written, as people say it."""
         if isinstance(self.end, Output):
             return str(self.end.path or "standard output")
-        return f"{self.spec.schema_ or self.end.config.default_schema}.{self.spec.table}"
+        schema = self.spec.schema_ or self.end.config.default_schema
+        return f"{schema}.{self.spec.table}" if schema else self.spec.table
 
     def destination(self, end: Connection) -> Destination:
         """Where tables are written."""
