@@ -190,14 +190,15 @@ def test_what_cannot_be_written_exactly_is_refused(table, kind, value):
     assert made.state.version == 0
 
 
-def test_a_folder_that_no_pipeline_made_is_left_alone(table):
-    made = table()
+@pytest.mark.parametrize("adopt", [False, True])
+def test_a_folder_that_no_pipeline_made_is_left_alone(table, adopt):
+    made = table(adopt=adopt)
     (made.folder / "lake/d").mkdir(parents=True)
     with pytest.raises(ConfigError, match="was not made by a pipeline"):
         made.load({"a": [row(1)]})
 
 
-@pytest.mark.parametrize("fields", [{"before": "SELECT 1"}, {"after": "x"}, {"adopt": True}])
+@pytest.mark.parametrize("fields", [{"before": "SELECT 1"}, {"after": "x"}])
 def test_what_a_folder_cannot_do_is_refused_before_anything_is_read(table, fields):
     made = table(**fields)
     with pytest.raises(ConfigError):
