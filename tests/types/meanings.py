@@ -46,11 +46,15 @@ def _parsed(text: str) -> Any:
 
 
 def _each(meaning: str, value: Any) -> Any:
+    if meaning == "tree":
+        return value
     if isinstance(value, list):
         return [_each(meaning, part) for part in value]
     if isinstance(value, bool):
         return value
-    return None if value is None else _SPELLINGS[meaning](value)
+    if value is None:
+        return None
+    return _floating(value, single=False) if meaning == "float" else _SPELLINGS[meaning](value)
 
 
 def _number(text: str) -> str:
@@ -88,6 +92,10 @@ def _tree(text: str) -> str:
     return json.dumps(_parsed(text), sort_keys=True)
 
 
+def _digits(text: str) -> str:
+    return text.replace("\\x", "").lower()
+
+
 def _as_is(text: str) -> str:
     return text
 
@@ -98,7 +106,7 @@ _SPELLINGS: dict[str, Callable[[str], str]] = {
     "text": _as_is,
     "json": _as_is,
     "tree": _tree,
-    "bytes": str.lower,
+    "bytes": _digits,
     "uuid": str.lower,
     "date": _moment,
     "time": _moment,

@@ -110,6 +110,10 @@ class DuckDB(System):
     def text(self, name: str, kind: str) -> str:
         if kind == "BLOB":
             return f"hex({name})"
+        if kind == "STRUCT(j JSON)":  # as below
+            return f"'{{\"j\": ' || CAST({name}.j AS VARCHAR) || '}}'"
+        if kind == "JSON[]":  # the texts, which JSON within JSON would not keep
+            name = f"CAST({name} AS VARCHAR[])"
         if kind.endswith("]") or kind.startswith(("STRUCT", "MAP")):
             return f"CAST(to_json({name}) AS VARCHAR)"
         return f"CAST({name} AS VARCHAR)"
@@ -179,6 +183,8 @@ class Postgres(System):
     def text(self, name: str, kind: str) -> str:
         if kind == "bytea":
             return f"encode({name}, 'hex')"
+        if kind in ("json[]", "jsonb[]"):  # the texts, which JSON within JSON would not keep
+            name = f"{name}::text[]"
         if kind.endswith("[]") or kind == "pair":
             return f"to_json({name})::text"
         if kind.startswith("character("):  # a cast to text would cut the blanks

@@ -118,6 +118,17 @@ def is_restorable(kind: str) -> bool:
     return _NOT_FROM_TEXT.search(_QUOTED.sub("", kind)) is None
 
 
+def nests_json(kind: str) -> bool:
+    """Whether a nested type has JSON inside; made JSON as a whole, its numbers become DOUBLE.
+
+    Example:
+        >>> nests_json("STRUCT(j JSON)"), nests_json("JSON"), nests_json('STRUCT("JSON" DATE)')
+        (True, False, False)
+    """
+    plain = _QUOTED.sub("", kind)
+    return _NESTED.search(plain) is not None and re.search(r"\bJSON\b", plain) is not None
+
+
 _INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
 _NOT_WHOLE = 'column "{}" has a number that is not whole'
 

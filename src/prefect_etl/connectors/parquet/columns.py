@@ -38,14 +38,16 @@ def kept_type(column: Column) -> str:
         SchemaError: It cannot be written so that it is the same when it is read.
 
     Example:
-        >>> [kept_type(Column("c", kind)) for kind in ("BIGINT", "HUGEINT", "INTERVAL")]
-        ['BIGINT', 'DECIMAL(38,0)', 'VARCHAR']
+        >>> [kept_type(Column("c", kind)) for kind in ("BIGINT", "HUGEINT", "BIT[]")]
+        ['BIGINT', 'DECIMAL(38,0)', 'VARCHAR[]']
     """
     if not is_restorable(column.type) or column.type.startswith("GEOMETRY"):
         raise SchemaError(
             f"column {column.name} is {column.type}, which Parquet does not give back unchanged",
             hint=f"Load it as text with columns: {{cast: {{{column.name}: text}}}}, or drop it.",
         )
+    if column.type.endswith("[]"):
+        return f"{kept_type(Column(column.name, column.type.removesuffix('[]')))}[]"
     return _OTHERWISE.get(column.type) or stored_type(column.type)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from prefect_etl.core.schema import Column
 from prefect_etl.core.sql import identifier, literal
+from prefect_etl.core.types import nests_json
 from prefect_etl.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def carried(column: Column, dataset: str) -> Carried:
         return Carried(column.name, "text", _text(name), "text")
     if match := _LIST.fullmatch(kind):
         return _list(column, match[1], dataset)
-    if kind.startswith(("STRUCT(", "MAP(")):
+    if kind.startswith(("STRUCT(", "MAP(")) and not nests_json(kind):
         return Carried(column.name, "jsonb", _jsonb(name), "jsonb")
     raise _refused(column, dataset)
 
@@ -142,6 +143,8 @@ def assert_name(name: str, what: str) -> None:
 def _list(column: Column, inner: str, dataset: str) -> Carried:
     """An array; lists of lists need not be rectangular, as arrays are, and become JSON."""
     if inner.endswith("]") or inner.startswith(("STRUCT(", "MAP(")):
+        if nests_json(inner):
+            raise _refused(column, dataset)
         return Carried(column.name, "jsonb", _jsonb(identifier(column.name)), "jsonb")
     if inner.endswith("_NS"):
         raise _refused(column, dataset)  # each value would have to be looked at

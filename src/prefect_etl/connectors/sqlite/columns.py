@@ -20,6 +20,7 @@ from typing import Literal
 
 from prefect_etl.core.schema import Column
 from prefect_etl.core.sql import identifier
+from prefect_etl.core.types import nests_json
 from prefect_etl.errors import SchemaError
 
 Affinity = Literal["INTEGER", "TEXT", "BLOB", "REAL", "NUMERIC"]
@@ -132,7 +133,7 @@ def carried(column: Column, dataset: str) -> Carried:
         return Carried(column.name, DIGITS[kind], "digits", text)
     if kind in _TEXTS:
         return Carried(column.name, kind, "text", text)
-    if kind.endswith("]") or kind.startswith(("STRUCT(", "MAP(")):
+    if (kind.endswith("]") or kind.startswith(("STRUCT(", "MAP("))) and not nests_json(kind):
         return Carried(column.name, DIGITS["JSON"], "digits", f"CAST(to_json({name}) AS VARCHAR)")
     raise SchemaError(
         f"{dataset}: SQLite has no type that holds column {column.name}, which is {kind}",
