@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import duckdb
 import psycopg
 import pytest
 
@@ -207,6 +210,22 @@ def test_a_load_that_waits_in_vain_says_who_holds_the_table(table, database):
         with pytest.raises(BusyError, match=rf"held by process {pid} of the server \(a report\)"):
             it.load({"b": [row(2)]})
     it.load({"b": [row(2)]})
+
+
+def test_an_interrupt_ends_what_the_server_does(table, database):
+    it = table(write="merge", key="id")
+    it.load({"a": [row(1)]})
+    it.session.wait = 60
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'd'::regclass"
+    with database.transaction(), ThreadPoolExecutor(1) as pool:
+        database.execute("LOCK TABLE d IN ROW EXCLUSIVE MODE")
+        load = pool.submit(it.load, {"b": [row(2)]})
+        while database.execute(waiting).fetchone() is None:
+            time.sleep(0.01)
+        it.session.interrupt()
+        with pytest.raises(duckdb.InterruptException):
+            load.result()
+    assert it.state.version == 1
 
 
 def test_first_loads_of_two_tables_at_once_make_one_ledger(table, database):

@@ -127,8 +127,7 @@ def _peeked(load: Load) -> tuple[Load, float | None]:
 
     reader = pa.RecordBatchReader.from_stream(load.stream.stream)
     first = next(reader, None)
-    if first is None:
-        return load, 0
-    again = pa.RecordBatchReader.from_batches(reader.schema, chain((first,), reader))
-    width = first.nbytes / max(first.num_rows, 1)
+    width = first.nbytes / max(first.num_rows, 1) if first is not None else 0
+    looked_at = () if first is None else (first,)
+    again = pa.RecordBatchReader.from_batches(reader.schema, chain(looked_at, reader))
     return replace(load, stream=replace(load.stream, stream=again)), width

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from threading import Event
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult
 from prefect_etl.core.manifest import LoadRecord
-from prefect_etl.errors import BusyError, UnreachableError
+from prefect_etl.errors import BusyError, EtlError, UnreachableError
 
 if TYPE_CHECKING:
     import psycopg
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _KEEPALIVE = (
     "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
 )
+_CANCEL_SECONDS = 5.0
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -96,7 +98,8 @@ class PostgresDestination:
             ledger.create_ledger(connection)
             sender = Backend.of(connection)
             with self._named_holder(connection, table, load):
-                counts = publish(connection, self._session, table, load, lineage)
+                with self._stoppable(connection, load.dataset.name):
+                    counts = publish(connection, self._session, table, load, lineage)
                 try:
                     connection.execute(b"COMMIT")
                 except psycopg.OperationalError as error:
@@ -120,6 +123,29 @@ class PostgresDestination:
                 yield connection
         finally:
             connection.close()
+
+    @contextmanager
+    def _stoppable(self, connection: psycopg.Connection[Any], what: str) -> Iterator[None]:
+        """Let an interrupt of the session end what the server does for it."""
+        import duckdb
+        import psycopg
+
+        interrupted = Event()
+
+        def stop() -> None:
+            interrupted.set()
+            with suppress(psycopg.Error):  # it may be over already, or the server gone
+                connection.cancel_safe(timeout=_CANCEL_SECONDS)
+
+        try:
+            with self._session.stopping(stop):
+                yield
+        except (psycopg.Error, EtlError) as error:
+            if interrupted.is_set():
+                raise duckdb.InterruptException(f"{what}: interrupted") from error
+            raise
+        if interrupted.is_set():
+            raise duckdb.InterruptException(f"{what}: interrupted")
 
     @contextmanager
     def _named_holder(
