@@ -66,6 +66,8 @@ def measured(
     root: Path,
     servers: Servers,
     refused: set[str] | None = None,
+    *,
+    copies: bool = False,
 ) -> dict[str, Cell]:
     """What becomes of each type of a source in a destination."""
     folder = root / f"pipeline-{next(_numbers)}"
@@ -73,7 +75,7 @@ def measured(
     with ExitStack() as stack:
         one = stack.enter_context(opened(source, root, servers))
         other = stack.enter_context(opened(destination, root, servers))
-        return measure(one, other, SOURCES[source], folder, refused)
+        return measure(one, other, SOURCES[source], folder, refused, copies=copies)
 
 
 def refused_of(shown: dict[str, str]) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from page import PAGE, as_shown, cells
 from pairs import measured, pairs, refused_of
-from systems import MySQL, Postgres
+from systems import DuckDB, Folder, MySQL, Postgres
 
 
 @pytest.fixture
@@ -27,3 +27,17 @@ def test_the_page_says_what_becomes_of_each_type(pair, servers, tmp_path):
     found = measured(source, destination, tmp_path, servers, refused_of(shown))
     assert {title: cell.changed for title, cell in found.items() if cell.changed} == {}
     assert as_shown(found) == shown
+
+
+@pytest.mark.parametrize(
+    "pair", [(Postgres, Postgres), (DuckDB, Folder)], ids=lambda pair: pair[1].__name__
+)
+def test_a_copy_without_a_pipeline_carries_as_much(pair, servers, tmp_path):
+    """Within PostgreSQL even more: bytes go straight through."""
+    source, destination = pair
+    shown = cells(PAGE.read_text(), source.title, destination.title)
+    refused = refused_of(shown)
+    found = measured(source, destination, tmp_path, servers, refused, copies=True)
+    assert {title: cell.changed for title, cell in found.items() if cell.changed} == {}
+    same = {title: says for title, says in as_shown(found).items() if title not in refused}
+    assert same == {title: says for title, says in shown.items() if title not in refused}
