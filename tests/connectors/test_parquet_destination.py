@@ -135,6 +135,13 @@ def test_other_partitions_are_written_anew(table):
     assert hive(other) == [(1, "x", 1), (2, "y", 1), (3, "x", 2)]
 
 
+def test_a_merge_of_rows_that_keep_their_order(table):
+    made = table(write="merge", key="id")
+    made.session.query("SET preserve_insertion_order = true")  # as a copy with a key does
+    made.load({"a": [row(1, "x"), row(1, "y")]})
+    assert made.holds(row(1, "y"))
+
+
 def test_many_small_files_are_joined(table):
     made = table()
     for number in range(20):
