@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
+# One worker a core; each starts servers of its own. WORKERS=0 runs all tests in one process.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count(), 4))')
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 # Bytecode makes start-up twice as fast; some machines switch it off.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -24,7 +27,7 @@ demo: setup
 	cd $(DEMO) && $(CURDIR)/$(BIN)/prefect-etl run
 
 test: setup
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .
@@ -33,7 +36,7 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 
 coverage: setup
-	$(BIN)/pytest --cov=prefect_etl --cov-report=term:skip-covered $(ARGS)
+	$(PYTEST) --cov=prefect_etl --cov-report=term:skip-covered $(ARGS)
 
 bench: setup
 	$(BIN)/python -m benchmarks $(ARGS)

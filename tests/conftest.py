@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from prefect_etl.orchestration.server import ServerInfo
@@ -39,6 +40,9 @@ def _isolate() -> None:
 
 
 _isolate()
+# How long an example takes says how busy the machine is.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 
 def pytest_unconfigure() -> None:

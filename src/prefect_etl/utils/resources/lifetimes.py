@@ -150,8 +150,9 @@ class InThread(Generic[T]):
 
     def close(self) -> None:
         """Clean it up, and wait for that; the first interruption is raised afterwards."""
-        self.ask_to_close()
-        waited(self.closed)
+        with undisturbed():  # also between the two
+            self.ask_to_close()
+            waited(self.closed)
         self.closed.result()
 
     def ask_to_close(self) -> None:
