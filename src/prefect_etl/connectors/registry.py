@@ -21,6 +21,8 @@ _BUILT_IN = {
     "postgres": "prefect_etl.connectors.postgres",
     "parquet": "prefect_etl.connectors.parquet",
     "sqlite": "prefect_etl.connectors.sqlite",
+    "mysql": "prefect_etl.connectors.mysql",
+    "mariadb": "prefect_etl.connectors.mysql",
 }
 
 

@@ -344,6 +344,37 @@ class SqliteQuery(Sqlite):
         return {"query": "SELECT * FROM rows_given"}
 
 
+class MySql(Served):
+    """A table in a database of its own."""
+
+    scheme: ClassVar[str] = "mysql"
+    fixture: ClassVar[str | None] = "mariadb"
+
+    def put(self, folder: Path, rows: Sequence[Row]) -> None:
+        """Replace a table."""
+        from prefect_etl.connectors.mysql.connection import MySqlConnection
+
+        connection = MySqlConnection.from_uri(self.uri(folder), folder).connect()
+        columns = "id bigint PRIMARY KEY, name text, amount double, day date"
+        with connection, connection.cursor() as cursor:
+            cursor.execute("DROP TABLE IF EXISTS rows_given")
+            cursor.execute(f"CREATE TABLE rows_given ({columns}) CHARACTER SET utf8mb4")
+            values = "VALUES (%(id)s, %(name)s, %(amount)s, %(day)s)"
+            cursor.executemany(f"INSERT INTO rows_given {values}", [dict(row) for row in rows])
+
+    def fields(self) -> dict[str, Any]:
+        """That table."""
+        return {"table": "rows_given"}
+
+
+class MySqlQuery(MySql):
+    """A query over such a database."""
+
+    def fields(self) -> dict[str, Any]:
+        """All rows of the table."""
+        return {"query": "SELECT * FROM rows_given"}
+
+
 class Python(Exercise):
     """A function in a module."""
 
@@ -398,6 +429,7 @@ _ALL: tuple[Exercise, ...] = (
     ParquetFolder(),
     *(Postgres(), PostgresQuery()),
     *(Sqlite(), SqliteQuery()),
+    *(MySql(), MySqlQuery()),
     Python(),
     Memory(),
 )
