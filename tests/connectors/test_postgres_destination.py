@@ -10,15 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import duckdb
 import psycopg
 import pytest
 
+from prefect_etl.connectors.postgres import PostgresConnection, PostgresDestination
 from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.dataset import DatasetSpec
+from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.schema import TableSchema
-from prefect_etl.errors import BusyError, ConfigError, DataError, SchemaError
+from prefect_etl.errors import AccessError, BusyError, ConfigError, DataError, SchemaError
 from prefect_etl.testing.exercise import small_session
 from prefect_etl.testing.exercises import Postgres
 from prefect_etl.testing.loads import Table, make_load, row
@@ -284,3 +287,53 @@ def test_a_load_that_is_counted_when_it_is_written(table):
     )
     (counts,) = it.destination.commit(streamed).counts.values()
     assert counts == Accounting(read=5, inserted=2, superseded=1, filtered=2)
+
+
+@pytest.fixture
+def as_role(database, tmp_path):
+    """A destination as a user with no more than some rights of a database."""
+    database.execute("CREATE ROLE loader LOGIN PASSWORD 'loader'")
+    uri = urlsplit(Postgres().uri(tmp_path))
+    uri = uri._replace(netloc=f"loader:loader@{uri.hostname}:{uri.port}")
+    with small_session() as session:
+        connection = PostgresConnection.from_uri(uri.geturl(), tmp_path)
+        yield PostgresDestination(connection, session)
+    database.execute("REASSIGN OWNED BY loader TO CURRENT_USER; DROP OWNED BY loader")
+    database.execute("DROP ROLE loader")
+
+
+def test_a_user_without_privileges_of_a_superuser_can_load(as_role, database):
+    database.execute("GRANT CREATE ON SCHEMA public TO loader")
+    database.execute(f"GRANT CREATE ON DATABASE {database.info.dbname} TO loader")
+    for write in ("append", "replace", "merge", "scd2"):
+        dataset = DatasetSpec(name=write, write=write, key="id" if write in "merge scd2" else ())
+        for position in "ab":
+            load = make_load(dataset, as_role.state(dataset), {position: [row(1)]})
+            as_role.commit(load)
+        assert as_role.state(dataset).version == 2
+
+
+def test_a_table_of_another_owner_keeps_its_owner(as_role, database):
+    """Its rows are exchanged in place."""
+    database.execute("CREATE TABLE d (id bigint); GRANT ALL ON d TO loader")
+    database.execute(f"GRANT CREATE ON DATABASE {database.info.dbname} TO loader")
+    dataset = DatasetSpec(name="d", write="replace", adopt=True)
+    load = make_load(
+        dataset, as_role.state(dataset), {"a": [{"id": 1}]}, TableSchema.of(id="BIGINT")
+    )
+    as_role.commit(load)
+    assert database.execute("SELECT id FROM d").fetchall() == [(1,)]
+
+
+def test_a_user_who_may_not_create_tables_is_told(as_role, database):
+    database.execute(f"GRANT CREATE ON DATABASE {database.info.dbname} TO loader")
+    with pytest.raises(AccessError, match="permission denied for schema public"):
+        as_role.commit(make_load(DatasetSpec(name="d"), LedgerState(), {"a": [row(1)]}))
+
+
+def test_a_database_that_is_read_only_is_named_so(as_role, database):
+    database.execute(
+        f"ALTER DATABASE {database.info.dbname} SET default_transaction_read_only = on"
+    )
+    with pytest.raises(ConfigError, match="is read-only"):
+        as_role.commit(make_load(DatasetSpec(name="d"), LedgerState(), {"a": [row(1)]}))

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from shop import SOAK
 
 from prefect_etl.connectors.postgres import PostgresConnection, PostgresDestination, commitment
 from prefect_etl.core.accounting import Accounting
@@ -25,6 +26,7 @@ from servers.postgres import PostgresServer
 from servers.proxy import COMMIT, CutAfter, Fault, Link, LoseAnswer, LoseMessage, Proxy, Way
 
 ROWS = 5_000
+CUTS = 1000 if SOAK else 12
 SCHEMA = TableSchema.of(id="BIGINT", name="VARCHAR")
 
 
@@ -166,9 +168,9 @@ def test_a_wire_that_is_cut_anywhere_loses_and_doubles_nothing(shop, way):
     shop.destination.commit(load)
     size = shop.proxy.passed[way] - before
     version = 2
-    for part in range(12):
+    for part in range(CUTS):
         load = shop.load()
-        shop.proxy.arm(CutAfter(size * part // 12, way, reset=part % 2 == 0))
+        shop.proxy.arm(CutAfter(size * part // CUTS, way, reset=part % 2 == 0))
         try:
             shop.destination.commit(load)
         except UnreachableError:

@@ -31,6 +31,7 @@ _BY_STATE: dict[str, tuple[type[EtlError], str]] = {
     "53": (StorageError, "Give the server more disk or memory, then run again."),
     "28": (AccessError, "Check user and password, in the URI, ~/.pgpass or PGPASSWORD."),
     "42501": (AccessError, "Ask for the privilege, or use another user."),
+    "25006": (ConfigError, "Connect to the primary: this server, or database, is read-only."),
     "3D000": (ConfigError, "Check the database's name in the URI."),
     "42P01": (ConfigError, "Check the table's name; `prefect-etl connections discover` lists all."),
     "42703": (ConfigError, "Check the column's name."),
