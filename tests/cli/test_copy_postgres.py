@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sysconfig
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from prefect_etl.cli.main import main
 
 COLUMNS = "id bigint, day timestamptz, amount numeric(12,2), name varchar(10), active boolean"
 CANARY = "canary-8161"
+# Sessions that take rows of a table `slow` now; this one has the text in another form.
+_IN_COPY = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND pid <> pg_backend_pid() AND query LIKE 'COPY%slow%STDIN%'"
+)
 
 
 @pytest.fixture
@@ -113,11 +119,10 @@ def test_a_copy_that_is_killed_leaves_nothing(pg_uri, other):
     execute(pg_uri, f"CREATE VIEW slow AS SELECT *, {waiting} AS waited FROM t")
     program = Path(sysconfig.get_path("scripts")) / "prefect-etl"
     words = [program, "copy", pg_uri, other, "--table", "slow"]
-    active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%slow%STDIN%'"
     for how, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
         with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
             deadline = time.monotonic() + 20
-            while execute(other, active) == [(0,)] and time.monotonic() < deadline:
+            while execute(other, _IN_COPY) == [(0,)] and time.monotonic() < deadline:
                 time.sleep(0.05)
             os.kill(process.pid, how)
             assert process.wait(timeout=20) == code
@@ -203,3 +208,28 @@ def test_tables_of_a_server_are_listed(pg_uri, capsys):
     assert "PostgreSQL" in text
     assert "public.t" in text
     assert duckdb.__version__ not in text
+
+
+@pytest.mark.parametrize("whose", ["source", "destination"])
+def test_a_server_that_hangs_up_in_the_middle_leaves_nothing(pg_uri, other, capsys, whose):
+    fill(pg_uri, rows=20_000)
+    waiting = "CASE WHEN id = 20000 THEN pg_sleep(30)::text END"
+    execute(pg_uri, f"CREATE VIEW slow AS SELECT *, {waiting} AS waited FROM t")
+    victim, way = {"source": (pg_uri, "STDOUT"), "destination": (other, "STDIN")}[whose]
+    end = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
+        f"datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'COPY%{way}%'"
+    )
+
+    def hang_up():
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and execute(other, _IN_COPY) == [(0,)]:
+            time.sleep(0.05)
+        execute(victim, end)
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    assert main(["copy", pg_uri, other, "--table", "slow"]) == 1
+    thread.join()
+    assert "slow: " in capsys.readouterr().err
+    assert execute(other, "SELECT to_regclass('slow')") == [(None,)]

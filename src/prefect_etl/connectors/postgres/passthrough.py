@@ -103,11 +103,14 @@ class BinaryRows:
         while (message := source.get_copy_data(1))[0] >= 0:
             length, data = message
             if length == 0:
-                readable, writable, _ = select([source.socket], [target.socket] * unsent, [])
+                both = (source.socket, target.socket)
+                readable, writable, _ = select(both, [target.socket] * unsent, [])
                 if writable:
                     unsent = target.flush() == 1
-                if readable:
+                if source.socket in readable:
                     source.consume_input()
+                if target.socket in readable:  # it has nothing to say but that it hangs up
+                    target.consume_input()
                 continue
             parts.append(data)
             size += length

@@ -91,12 +91,17 @@ class Loading:
             lineage=None if refresh else state.lineage,
             refresh=refresh,
             window=window,
-            cursor=window.upper if window is not None else state.cursor,
+            cursor=window.upper if window is not None else self._cursor(refresh=refresh),
             whole=spec.missing == "delete" or all(b.reading.get("whole") for b in batches),
             moment=datetime.now(UTC),
             stream=rows.stream,
             counted=counted,
         )
+
+    def _cursor(self, *, refresh: bool) -> str | None:
+        """The highest cursor that the table has still, after a copy without one."""
+        emptied = refresh or self.job.spec.write == "replace"
+        return None if emptied else self.state.cursor
 
     def _read(self, rows: Opened) -> int | None:
         """How many rows the source has; None: all that are written."""

@@ -68,7 +68,7 @@ def planned(
     """
     before = _seen_from(state, reading) if reading.path is not None else state
     mark = None
-    if reading.once or begins:
+    if reading.once or begins or is_again(spec):
         before = replace(before, units={}, schema=None, cursor=None)
     if isinstance(spec, DatabaseDataset) and spec.incremental:
         mark = Unit(_CURSOR_OF, _origin(spec, reading))
