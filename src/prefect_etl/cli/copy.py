@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -170,7 +171,7 @@ def _copy_many(request: Request, exclude: tuple[str, ...], means: Means, *, as_j
     from prefect_etl.pipeline.copying import copy_all
 
     with failures():
-        reports = copy_all(request, exclude, means)
+        reports = [_safe(report) for report in copy_all(request, exclude, means)]
     if as_json:
         print_json([report.as_dict() for report in reports])
     else:
@@ -190,10 +191,16 @@ def _print_summary(reports: list[CopyReport]) -> None:
 
 
 def _told(report: CopyReport) -> tuple[str, ...]:
+    lines = (f"{report.source}: {report.error}", report.hint or "")
+    return tuple(line for line in lines if line)
+
+
+def _safe(report: CopyReport) -> CopyReport:
+    """A report whose errors have no secrets, whatever a driver said."""
     from prefect_etl.config.secrets import redact
 
-    lines = (f"{report.source}: {report.error}", report.hint or "")
-    return tuple(redact(line) for line in lines if line)
+    error, hint = (text and redact(text) for text in (report.error, report.hint))
+    return replace(report, error=error, hint=hint)
 
 
 def _print_plan(plan: CopyPlan, *, as_json: bool) -> None:
