@@ -282,6 +282,8 @@ class MySQL(System):
             return f"CAST({name} + 0 AS CHAR)"
         if kind == "float":
             return f"CAST(CAST({name} AS DOUBLE) AS CHAR)"
+        if kind.startswith("timestamp"):  # a moment, shown in the session's zone
+            return f"CONCAT({name}, '+00')"
         if kind == "geometry":
             return f"ST_AsText({name})"
         return f"CAST({name} AS CHAR)"
