@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -464,6 +468,46 @@ def test_an_interrupt_stops_the_server_too(open_source, execute, pg_uri):
     with pytest.raises(duckdb.InterruptException):
         rows_of(source, batch, own)
     own.close()
+    assert idle_transactions(execute) == 0
+
+
+SLOW = """
+import sys
+from pathlib import Path
+from prefect_etl.connectors.postgres.connection import PostgresConnection
+from prefect_etl.connectors.postgres.source import PostgresDataset, PostgresSource
+from prefect_etl.core.ledger import LedgerState
+from prefect_etl.core.rows import STREAM
+from prefect_etl.engine.duckdb import Session
+
+session = Session(threads=2)
+config = PostgresConnection.from_uri(sys.argv[1], Path())
+dataset = PostgresDataset(name="d", query=sys.argv[2])
+source = PostgresSource(config, dataset, session)
+(batch,) = source.batches(source.units(LedgerState()), LedgerState())
+print("reads", flush=True)
+with source.read(batch) as rows, session.cursor() as cursor:
+    cursor.register(STREAM, rows.stream)
+    cursor.execute(rows.select).fetchall()
+"""
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT pg_sleep(100)::text AS x",
+        "SELECT id, pg_sleep(0.01)::text AS x FROM generate_series(1, 10000) id",
+    ],
+    ids=["before the first row", "between rows"],
+)
+def test_ctrl_c_stops_a_slow_query_at_once(pg_uri, execute, query):
+    program = [sys.executable, "-c", SLOW, pg_uri, query]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+    assert told.strip().endswith(b"KeyboardInterrupt")
     assert idle_transactions(execute) == 0
 
 

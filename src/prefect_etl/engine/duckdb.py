@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.core.sql import identifier, literal
-from prefect_etl.engine.signals import stopped_by_signals
+from prefect_etl.engine.signals import stopped_by_signals, stopped_while_blocked
 from prefect_etl.errors import BusyError, EtlError, StorageError
 
 if TYPE_CHECKING:
@@ -202,12 +202,12 @@ class Session:
         """Let an interrupt stop something else, too, that a statement waits for: a server.
 
         Args:
-            stop: Must be safe to call from another thread, and whatever it stops may be over.
+            stop: Must be safe to call from another thread, more than once, and when it is over.
         """
         with self._guard:
             self._stops.append(stop)
         try:
-            with stopped_by_signals(stop):
+            with stopped_while_blocked(self._stop_others):
                 yield
         finally:
             with self._guard:
@@ -218,6 +218,10 @@ class Session:
         with self._guard:
             for cursor in self._running:
                 cursor.interrupt()
+        self._stop_others()
+
+    def _stop_others(self) -> None:
+        with self._guard:
             stops = list(self._stops)
         for stop in stops:
             stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,46 @@ from types import FrameType
 from typing import Any
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def stopped_while_blocked(stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` on SIGINT and SIGTERM also while the main thread hears nothing.
+
+    Where it waits in the engine for another thread, which waits for a server, no handler runs until
+    the server answers. So a thread of its own waits for signals, and has the server told. Where an
+    event loop does that already, this does nothing.
+
+    Args:
+        stop: As for :func:`stopped_by_signals`; called from the other thread, so it may wait.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    receives, sends = socket.socketpair()
+    sends.setblocking(False)
+    before = signal.set_wakeup_fd(sends.fileno(), warn_on_full_buffer=False)
+    if before != -1:
+        signal.set_wakeup_fd(before)
+        receives.close()
+        sends.close()
+        yield
+        return
+    watcher = threading.Thread(target=_watch, args=(receives, stop), name="signals", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(-1)
+        sends.close()
+        watcher.join()
+        receives.close()
+
+
+def _watch(receives: socket.socket, stop: Callable[[], None]) -> None:
+    while numbers := receives.recv(1):
+        if numbers[0] in _STOPPING:
+            stop()
 
 
 @contextmanager

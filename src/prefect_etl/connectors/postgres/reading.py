@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from threading import Event, Lock
+from queue import Empty, Full, Queue
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 # Of one Arrow batch; one row may be larger.
 _BATCH_BYTES = 8 * 2**20
+_POLL_SECONDS = 0.01
 _BATCH_OPTION = "adbc.postgresql.batch_size_hint_bytes"
 _STATE = re.compile(r"SQLSTATE:? ([0-9A-Z]{5})")
 # Errors in the middle of a stream that are not the data's.
@@ -68,13 +71,15 @@ def arrow_stream(
                 cursor.execute(statement)
             cursor.adbc_statement.set_options(**{_BATCH_OPTION: str(_BATCH_BYTES)})
             with session.stopping(lambda: _cancel(cursor, interrupted)):
-                cursor.execute(sql)
+                _execute(cursor, sql)
                 stream = _Stream(cursor)
                 try:
                     yield stream.reader
                 finally:
                     stream.close()
         except Exception as error:
+            if stream is not None and stream.stopped is not None:
+                raise stream.stopped from None
             if interrupted.is_set():
                 raise duckdb.InterruptException(f"{what}: interrupted") from error
             told = _told(stream.error if stream else None, error, what)
@@ -83,10 +88,21 @@ def arrow_stream(
             raise told from error
 
 
-class _Stream:
-    """The batches of a statement, until it is closed: also while another thread waits for one.
+def _execute(cursor: Any, sql: str) -> None:
+    """Execute in a thread of its own, which is waited for.
 
-    An engine that stops in the middle may have threads that go on to read for a moment.
+    In the main thread ADBC takes Ctrl-C for itself, and where the statement has begun to give rows
+    nobody hears of it.
+    """
+    with ThreadPoolExecutor(1, "postgres") as pool:
+        pool.submit(cursor.execute, sql).result()
+
+
+class _Stream:
+    """The batches of a statement, read ahead by a thread of its own.
+
+    So the thread that takes them waits in Python, where signals are heard; and an engine that stops
+    in the middle may have threads that ask on for a moment, while the statement is closed.
 
     Args:
         cursor: Of ADBC, after it executed.
@@ -97,33 +113,50 @@ class _Stream:
 
         self._cursor = cursor
         self._source = cursor.fetch_record_batch()
-        self._lock = Lock()
+        self._ready: Queue[pa.RecordBatch | None] = Queue(1)
         self._closed = False
         self.error: Exception | None = None
+        self.stopped: BaseException | None = None
+        self._thread = Thread(target=self._read, name="postgres", daemon=True)
+        self._thread.start()
         self.reader = pa.RecordBatchReader.from_batches(self._source.schema, self._batches())
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        while (batch := self._next()) is not None:
-            yield batch
+    def _read(self) -> None:
+        try:
+            for batch in self._source:
+                if self._closed:
+                    return
+                self._ready.put(batch)
+        except Exception as error:  # noqa: BLE001 - raised where the rows are taken
+            self.error = error
+        finally:
+            self._ready.put(None)
 
-    def _next(self) -> pa.RecordBatch | None:
-        with self._lock:
-            if self._closed:
-                raise ValueError("the rows were not read to their end")
-            try:
-                return next(self._source, None)
-            except Exception as error:  # its consumer sees only a copy in text
-                self.error = error
-                raise
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        try:
+            while (batch := self._ready.get()) is not None:
+                yield batch
+        except BaseException as error:  # what a signal's handler raised: the engine would not say
+            self.stopped = error
+            raise
+        self._ready.put(None)  # whoever asks again gets the same answer
+        if self._closed:
+            raise ValueError("the rows were not read to their end")
+        if self.error is not None:
+            raise self.error
 
     def close(self) -> None:
-        """Stop the statement, and wait for the thread that reads."""
+        """Stop the statement, and its thread."""
+        self._closed = True
         with suppress(Exception):  # it may be over already, or the server gone
             self._cursor.adbc_cancel()
-        with self._lock:
-            self._closed = True
-            with suppress(Exception):
-                self._source.close()
+        while self._thread.is_alive():
+            with suppress(Empty):
+                self._ready.get(timeout=_POLL_SECONDS)
+        with suppress(Exception):
+            self._source.close()
+        with suppress(Full):
+            self._ready.put_nowait(None)
 
 
 def _beginning(connection: PostgresConnection, snapshot: str | None) -> list[str]:
