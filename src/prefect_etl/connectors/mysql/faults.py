@@ -29,7 +29,10 @@ _BY_NUMBER: dict[int, tuple[type[EtlError], str]] = {
     1046: (ConfigError, "Name a database in the URI: mysql://user@host/database."),
     1146: (ConfigError, "Check the table's name; `prefect-etl connections discover` lists all."),
     1054: (ConfigError, "Check the column's name."),
-    1064: (ConfigError, "Check the SQL and the names in it."),
+    **dict.fromkeys(
+        (1052, 1055, 1056, 1060, 1064, 1066, 1109, 1111, 1140, 1222, 1241, 1248, 1305, 1582),
+        (ConfigError, "Check the SQL and the names in it."),
+    ),
     **dict.fromkeys(
         (1040, 1053, 1129, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1927),
         (UnreachableError, _AGAIN),

@@ -1,8 +1,8 @@
 """Rows of MySQL as streams of Arrow.
 
 ConnectorX is fast, and reads a whole result into memory whatever its consumer does. So it gets
-slices of a table that are small: ranges of a primary key that is a whole number. All else is read
-by pymysql, which gives rows as they are asked for, at about a quarter of that speed.
+tables that are small, and slices of others: ranges of a primary key that is a whole number. All
+else is read by pymysql, which gives rows as they are asked for, at about a quarter of that speed.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ def sliced(connection: pymysql.Connection[Any], found: Found, key_within: str) -
         found: The table.
         key_within: The condition for the key of the batch; empty where all is read.
     """
-    if not found.rows or not found.bytes or found.number is None:
+    if not found.rows or not found.bytes:
         return None
+    if found.number is None:
+        return [key_within] if found.bytes <= _SLICE_BYTES else None
     key = quoted(found.number)
     among = f" WHERE {key_within}" if key_within else ""
     ((lowest, highest),) = rows_of(
@@ -122,7 +124,14 @@ def plain_stream(
         yield pa.RecordBatchReader.from_batches(schema, batches()), thread
     finally:
         with suppress(Exception):  # the server may have gone, and nothing was written
-            opened.close()
+            _hang_up(opened)
+
+
+def _hang_up(connection: Any) -> None:
+    """Close a connection without reading what is left of its result, as pymysql would."""
+    if connection._result is not None:  # noqa: SLF001
+        connection._result.unbuffered_active = False  # noqa: SLF001
+    connection.close()
 
 
 def _portions(cursor: Any) -> Iterator[list[tuple[Any, ...]]]:
