@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.core.accounting import Accounting, total
@@ -59,15 +59,6 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.tombstones (
 );
 CREATE INDEX IF NOT EXISTS tombstones_of_key ON {SCHEMA}.tombstones USING hash (key);
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a load's rows, by unit id, and the lineage and cursor after it."""
-
-    lineage: str
-    counts: Mapping[int, Accounting]
-    cursor: str | None
 
 
 def create_ledger(connection: psycopg.Connection[Any]) -> None:
@@ -163,12 +154,24 @@ def has_load(
 
 
 def record_load(
-    connection: psycopg.Connection[Any], table: tuple[str, str], load: Load, outcome: Outcome
+    connection: psycopg.Connection[Any],
+    table: tuple[str, str],
+    load: Load,
+    lineage: str,
+    counts: Mapping[int, Accounting],
 ) -> None:
-    """Write a load to the ledger, in the transaction of its rows."""
-    _record_units(connection, table, load, outcome.counts)
-    sums = total(list(outcome.counts.values()))
-    values = [*table, load.version, outcome.lineage, load.run_id, load.refresh]
+    """Write a load to the ledger, in the transaction of its rows.
+
+    Args:
+        connection: In the transaction.
+        table: The table.
+        load: What was loaded.
+        lineage: The history that it belongs to.
+        counts: What became of its rows, by unit.
+    """
+    _record_units(connection, table, load, counts)
+    sums = total(list(counts.values()))
+    values = [*table, load.version, lineage, load.run_id, load.refresh]
     values += [json.dumps(load.batches), len(load.units), time.time_ns()]
     values += [getattr(sums, name) for name in _COUNTS]
     connection.execute(
@@ -180,10 +183,10 @@ def record_load(
         "pipeline": load.pipeline,
         "dataset": load.dataset.name,
         "version": load.version,
-        "lineage": outcome.lineage,
+        "lineage": lineage,
         "next_unit_id": max([load.state.next_unit_id, *(u.unit_id + 1 for u in load.units)]),
         "columns": json.dumps(load.evolution.schema.pairs()),
-        "cursor_value": outcome.cursor,
+        "cursor_value": load.cursor,
         "fingerprint": load.dataset.fingerprint,
     }
     changes = ", ".join(f"{name} = excluded.{name}" for name in list(row)[2:])

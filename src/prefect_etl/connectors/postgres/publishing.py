@@ -10,7 +10,6 @@ from prefect_etl.connectors.postgres import ledger, tables
 from prefect_etl.connectors.postgres.writing import Writer, spelled_as_table
 from prefect_etl.core.accounting import Accounting, total
 from prefect_etl.core.load import Load
-from prefect_etl.core.sql import identifier, literal
 from prefect_etl.engine.duckdb import storage_error
 from prefect_etl.errors import AccountingError, ConfigError, SchemaError, VersionConflict
 
@@ -53,8 +52,7 @@ def publish(
         counts = Writer(connection, session, table, spelled_as_table(load)).write()
     _assert_balanced(load, counts)
     _run_of_user(connection, load, load.dataset.after, "after")
-    outcome = ledger.Outcome(lineage, counts, _highest_cursor(session, load))
-    ledger.record_load(connection, table, load, outcome)
+    ledger.record_load(connection, table, load, lineage, counts)
     return counts
 
 
@@ -147,17 +145,3 @@ def _does_not_fit(load: Load, error: Exception) -> SchemaError:
         hint="Pin another type with types: or columns: {cast: …}, or let a contract's type: "
         "put such rows aside.",
     )
-
-
-def _highest_cursor(session: Session, load: Load) -> str | None:
-    """The highest cursor ever loaded, as text; of rows that lost or were deleted, too."""
-    if load.cursor is not None or load.dataset.cursor_column is None or load.stream is not None:
-        return load.cursor
-    kind = load.evolution.schema[load.dataset.cursor_column].type
-    earlier = literal(None if load.refresh else load.state.cursor)
-    highest = f"max({identifier(load.dataset.cursor_column)})"
-    found = session.query(
-        f"SELECT CAST(greatest({highest}, CAST({earlier} AS {kind})) AS VARCHAR) FROM ({load.rows})"
-    )
-    text: str | None = found[0][0]
-    return text
