@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -15,6 +16,12 @@ import pytest
 from shop import SOAK, arrive
 
 from conftest import Runner
+from prefect_etl.connectors.parquet import ParquetConnection, ParquetDestination
+from prefect_etl.core.dataset import DatasetSpec
+from prefect_etl.core.schema import TableSchema
+from prefect_etl.core.unit import Unit
+from prefect_etl.testing.exercise import small_session
+from prefect_etl.testing.loads import make_load
 
 PIPELINE = """\
 name: shop
@@ -159,3 +166,32 @@ def test_readers_never_see_half_a_load_and_the_next_run_ends_it(start, runner, c
     with capsys.disabled():
         print(f"\nkilled at {len(kills)} points of {len(start.steps)} steps")  # noqa: T201
     assert not wrong, f"{len(wrong)} faults:\n" + "\n".join(wrong[:20])
+
+
+def test_a_reader_that_resolves_the_link_sees_one_load(tmp_path):
+    """Files of partitions are listed folder by folder; the link may change between them."""
+    dataset = DatasetSpec(name="t", write="replace", partition_by="part")
+    schema = TableSchema.of(part="INTEGER", load="INTEGER")
+    place = ParquetConnection(path=tmp_path)
+    over = threading.Event()
+    seen: set[tuple[Any, ...]] = set()
+
+    def read() -> None:
+        with duckdb.connect() as connection:
+            while not over.is_set():
+                if (tmp_path / "t").exists():
+                    files = f"{(tmp_path / 't').resolve()}/**/*.parquet"
+                    query = f"SELECT load, count(*) FROM '{files}' GROUP BY 1"
+                    seen.add(tuple(connection.execute(query).fetchall()))
+
+    with small_session() as session, ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        destination = ParquetDestination(place, session)
+        for load in range(8):
+            rows = [{"part": part, "load": load} for part in range(10)]
+            units = {Unit("a", f"{load}"): rows}
+            destination.commit(make_load(dataset, destination.state(dataset), units, schema))
+        over.set()
+        reader.result()
+    assert len(seen) > 1
+    assert all([rows for _, rows in picture] == [10] for picture in seen), seen
