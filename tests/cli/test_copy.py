@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -89,6 +90,9 @@ def test_a_schema_is_copied_table_by_table(capsys):
         connection.execute("CREATE TABLE a AS SELECT 1 AS id; CREATE TABLE b AS SELECT 2 AS id")
         connection.execute("CREATE VIEW broken AS SELECT id FROM a; ALTER TABLE a RENAME id TO x")
     words = ["copy", "duckdb:///s.duckdb", "duckdb:///w.duckdb", "--table", "main.*"]
+    assert main([*words, "--exclude", "broken", "--dry-run"]) == 0
+    assert "CREATE TABLE main.b (" in capsys.readouterr().out
+    assert not Path("w.duckdb").exists()
     assert main([*words, "--exclude", "broken"]) == 0
     assert main([*words, "--mode", "replace"]) == 1
     text = capsys.readouterr().out

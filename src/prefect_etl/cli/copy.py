@@ -111,6 +111,8 @@ def copy(  # noqa: PLR0913 - one a command-line option
     )
     with progress_display() as progress:
         means = _means(request, progress, verbose=verbose)
+        if is_pattern(request) and dry_run:
+            return _plan_many(request, _listed(exclude), means, as_json=as_json)
         if is_pattern(request):
             return _copy_many(request, _listed(exclude), means, as_json=as_json)
         return _copy_one(request, means, dry_run=dry_run, as_json=as_json)
@@ -152,7 +154,7 @@ def _copy_one(request: Request, means: Means, *, dry_run: bool, as_json: bool) -
 
     with working(means) as work, prepared(request, work) as job, failures():
         if dry_run:
-            _print_plan(plan(job), as_json=as_json)
+            _print_plans([plan(job)], as_json=as_json)
         else:
             _print_report(run(job), as_json=as_json, to_stdout=request.destination != "-")
     return 0
@@ -179,6 +181,15 @@ def _copy_many(request: Request, exclude: tuple[str, ...], means: Means, *, as_j
     return FAILED if any(report.status == "failed" for report in reports) else 0
 
 
+def _plan_many(request: Request, exclude: tuple[str, ...], means: Means, *, as_json: bool) -> int:
+    from prefect_etl.pipeline.copying import plan_all
+
+    with failures():
+        plans = plan_all(request, exclude, means)
+    _print_plans(plans, as_json=as_json)
+    return 0
+
+
 def _print_summary(reports: list[CopyReport]) -> None:
     shown = make_table("table", "into", "mode", "rows", "seconds", "status", numbers=("rows",))
     for report in reports:
@@ -203,10 +214,15 @@ def _safe(report: CopyReport) -> CopyReport:
     return replace(report, error=error, hint=hint)
 
 
-def _print_plan(plan: CopyPlan, *, as_json: bool) -> None:
+def _print_plans(plans: list[CopyPlan], *, as_json: bool) -> None:
     if as_json:
-        print_json(plan.as_dict())
+        print_json([plan.as_dict() for plan in plans])
         return
+    for plan in plans:
+        _print_plan(plan)
+
+
+def _print_plan(plan: CopyPlan) -> None:
     what = ", ".join(plan.units[:3]) + (" …" if plan.units[3:] else "")
     print_lines(f"{plan.source} -> {plan.table} ({plan.mode}): {what or 'nothing new'}")
     if plan.changes is None:

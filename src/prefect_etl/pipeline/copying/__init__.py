@@ -7,7 +7,7 @@ and read, rows are given the table's shape, and the destination commits them wit
 from __future__ import annotations
 
 from prefect_etl.pipeline.copying.job import Job, prepared
-from prefect_etl.pipeline.copying.many import copy_all, is_pattern
+from prefect_etl.pipeline.copying.many import copy_all, is_pattern, plan_all
 from prefect_etl.pipeline.copying.report import CopyPlan, CopyReport
 from prefect_etl.pipeline.copying.request import Means, Request, working
 from prefect_etl.pipeline.copying.table import copy, plan, run
@@ -22,6 +22,7 @@ __all__ = [
     "copy_all",
     "is_pattern",
     "plan",
+    "plan_all",
     "prepared",
     "run",
     "working",

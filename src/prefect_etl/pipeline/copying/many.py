@@ -10,9 +10,9 @@ from prefect_etl.errors import ConfigError, EtlError
 from prefect_etl.pipeline.copying.dataset import mode_of
 from prefect_etl.pipeline.copying.ends import Output, reading_end, writing_end
 from prefect_etl.pipeline.copying.job import prepared
-from prefect_etl.pipeline.copying.report import CopyReport
+from prefect_etl.pipeline.copying.report import CopyPlan, CopyReport
 from prefect_etl.pipeline.copying.request import Means, Request, Work, working
-from prefect_etl.pipeline.copying.table import run
+from prefect_etl.pipeline.copying.table import plan, run
 from prefect_etl.pipeline.discovery import chosen
 
 
@@ -54,6 +54,23 @@ def copy_all(
             if told is not None:
                 told(reports[-1])
     return reports
+
+
+def plan_all(
+    request: Request, exclude: Sequence[str] = (), means: Means | None = None
+) -> list[CopyPlan]:
+    """Say what :func:`copy_all` would do; nothing is written.
+
+    Raises:
+        ConfigError: As there.
+        EtlError: A table cannot be read, or does not fit.
+    """
+    plans = []
+    with working(means or Means()) as work:
+        for one in _requests(request, exclude, work):
+            with prepared(one, work) as job:
+                plans.append(plan(job))
+    return plans
 
 
 def _copied(request: Request, work: Work) -> CopyReport:
