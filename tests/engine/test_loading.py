@@ -11,7 +11,7 @@ from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.rows import ArrowRows
 from prefect_etl.core.schema import TableSchema
-from prefect_etl.engine.loading import arrow_rows
+from prefect_etl.engine.loading import arrow_rows, batch_rows
 from prefect_etl.testing.exercise import small_session
 from prefect_etl.testing.loads import make_load
 
@@ -40,3 +40,10 @@ def test_a_stream_that_was_looked_at_is_still_whole(rows):
     found = _batches("SELECT id, text FROM _etl_stream", stream=stream)
     assert sorted(n for batch in found for n in batch["id"].to_pylist()) == list(range(rows))
     assert all(batch.nbytes < 20_000_000 for batch in found)
+
+
+def test_an_expensive_query_is_not_run_twice():
+    """To look at its first rows would cost as much as all of them."""
+    counted = "SELECT count(*) AS id, max(error(range::VARCHAR)) AS text FROM range(1)"
+    with small_session() as session, session.cursor() as cursor:
+        assert batch_rows(cursor, counted, SCHEMA) > 1

@@ -26,6 +26,8 @@ _ROWS_OF_TEXT = 256
 _BATCH_BYTES = 16 << 20
 _LOOKED_AT = 64
 _WIDE = ("VARCHAR", "BLOB", "JSON", "BIT", "BIGNUM", "STRUCT(", "MAP(", "UNION(")
+# Operators of DuckDB's plans that give nothing before they have seen everything.
+_TAKE_ALL = ("GROUP_BY", "AGGREGATE", "WINDOW", "ORDER_BY", "TOP_N", "JOIN", "DISTINCT", "CTE")
 
 
 @contextmanager
@@ -100,9 +102,17 @@ def batch_rows(cursor: duckdb.DuckDBPyConnection, rows: str, schema: TableSchema
     widths = [_width(column) for column in schema if _may_be_wide(column)]
     if not widths:
         return STREAM_ROWS
+    if _takes_all(cursor, rows):
+        return _ROWS_OF_TEXT
     widest = f"SELECT {' + '.join(widths)} AS width FROM ({rows}) LIMIT {_LOOKED_AT}"
     row = cursor.execute(f"SELECT max(width) FROM ({widest})").fetchone()
     return _rows_of(row[0] or 0 if row else 0)
+
+
+def _takes_all(cursor: duckdb.DuckDBPyConnection, rows: str) -> bool:
+    """Whether the first rows of a SELECT cost as much as all of them."""
+    plan = str(cursor.execute(f"EXPLAIN {rows}").fetchall())
+    return any(operator in plan for operator in _TAKE_ALL)
 
 
 def _rows_of(width: float) -> int:
