@@ -124,9 +124,9 @@ class PostgresSource:
         """
         with self._probe() as probe:
             planned = self._planner.batches(units, state, probe)
-        for _, how in self._carried:
-            if how.note is not None:
-                logger.warning("%s: %s", self._dataset.name, how.note)
+        for note in (how.note for _, how in self._carried):
+            if note is not None and not state.version:  # once, when the table is made
+                logger.warning("%s: %s", self._dataset.name, note)
         self._share(planned)
         return planned
 
