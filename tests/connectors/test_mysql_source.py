@@ -166,6 +166,19 @@ def test_a_value_that_the_engine_lacks_is_refused(
     assert database.rows(types={"c": "VARCHAR"}) == [(value,)]
 
 
+def test_a_pinned_type_is_read_instead(database: Database) -> None:
+    """Where the engine's own choice is too narrow, or too wide."""
+    database.run(
+        "CREATE TABLE t (a time, b decimal(65,30))", "INSERT INTO t VALUES ('838:59:59', 1.25)"
+    )
+    pins = {"a": "INTERVAL", "b": "DECIMAL(38,2)"}
+    assert database.types(types=pins) == pins
+    ((long, exact),) = database.rows(types=pins)
+    assert (long.total_seconds(), str(exact)) == (3_020_399, "1.25")
+    with pytest.raises(SourceReadError, match=r"1\.25.*DECIMAL\(38,1\)"):
+        database.rows(types={"a": "INTERVAL", "b": "DECIMAL(38,1)"})
+
+
 def test_a_geometry_is_refused_unless_it_is_dropped(database: Database) -> None:
     """The engine has nothing like it."""
     database.run("CREATE TABLE t (id int, place point)", "INSERT INTO t VALUES (1, POINT(1, 2))")

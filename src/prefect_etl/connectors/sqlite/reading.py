@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # Of one Arrow batch: at most so many rows, and about so many characters and bytes.
-_ROWS, _LENGTH = 65_536, 2**22
+_ROWS, _LENGTH = 2048, 2**22
 # Rows that are fetched before their size is looked at.
 _FETCHED = 32
 _EXACT = 2**53
