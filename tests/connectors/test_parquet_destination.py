@@ -15,6 +15,7 @@ import pyarrow.dataset
 import pytest
 
 from prefect_etl.connectors.parquet import ParquetConnection, ParquetDestination
+from prefect_etl.connectors.parquet.connection import described
 from prefect_etl.connectors.parquet.layout import TableFolder
 from prefect_etl.connectors.registry import connector_for
 from prefect_etl.core.accounting import Accounting
@@ -301,3 +302,11 @@ def test_a_damaged_ledger_is_told(table):
         ParquetDestination(ParquetConnection(path=made.folder / "lake"), made.session).state(
             made.dataset
         )
+
+
+def test_a_connection_tells_what_is_there(table, tmp_path):
+    connection = ParquetConnection(path=tmp_path / "lake")
+    assert described(connection).endswith("lake, to be made by the first load")
+    table().load({"a": [row(1)]})
+    table(schema="s").load({"a": [row(1)]})
+    assert described(connection).endswith("lake, 2 tables")

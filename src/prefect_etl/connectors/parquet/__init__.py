@@ -1,7 +1,7 @@
 """Folders of Parquet files as tables: any engine reads them, and loads are exactly once."""
 
 from prefect_etl.connectors.base import Connector
-from prefect_etl.connectors.parquet.connection import ParquetConnection
+from prefect_etl.connectors.parquet.connection import ParquetConnection, described
 from prefect_etl.connectors.parquet.destination import ParquetDestination
 
 CONNECTOR = Connector(
@@ -9,6 +9,7 @@ CONNECTOR = Connector(
     schemes=("parquet",),
     connection=ParquetConnection,
     destination=ParquetDestination,
+    test=described,
     partitions=True,
 )
 

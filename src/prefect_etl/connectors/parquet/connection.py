@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
@@ -10,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 from prefect_etl.connectors.base import ConnectionConfig
 from prefect_etl.core.cursor import duration
 from prefect_etl.core.nearest import did_you_mean
-from prefect_etl.errors import ConfigError
+from prefect_etl.errors import ConfigError, StorageError
 
 _OPTIONS = ("keep",)
 
@@ -67,3 +68,20 @@ class ParquetConnection(ConnectionConfig):
     def default_schema(self) -> str:
         """None: the table's folder lies in the connection's own."""
         return ""
+
+
+def described(config: ParquetConnection) -> str:
+    """To what a connection leads: ``folder /srv/lake, 3 tables``.
+
+    Raises:
+        StorageError: The folder, or the one that it is to be made in, may not be written.
+    """
+    folder = config.path
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        raise StorageError(f"{folder} may not be written", hint="Check who owns the folder.")
+    if folder != config.path:
+        return f"folder {config.path}, to be made by the first load"
+    tables = sum(path.is_symlink() for path in (*folder.glob("*"), *folder.glob("*/*")))
+    return f"folder {config.path}, {tables} table{'' if tables == 1 else 's'}"
