@@ -108,12 +108,20 @@ class Then:
         return passed, over
 
 
+@pytest.fixture(scope="module")
+def database(postgres: PostgresServer) -> Iterator[str]:
+    name = postgres.new_database()
+    yield name
+    postgres.drop_database(name)
+
+
 @pytest.fixture(params=["append", "merge"])
-def shop(request, postgres) -> Iterator[Shop]:
+def shop(request, postgres, database) -> Iterator[Shop]:
     key = "id" if request.param == "merge" else ()
     dataset = DatasetSpec(name="d", write=request.param, key=key)
+    postgres.execute("DROP TABLE IF EXISTS d", database)
+    postgres.execute("DROP SCHEMA IF EXISTS _prefect_etl CASCADE", database)
     with Proxy(postgres.port) as proxy, small_session() as session:
-        database = postgres.new_database()
         yield Shop(postgres, proxy, database, session, dataset)
 
 
