@@ -211,6 +211,17 @@ def test_a_column_that_would_change_text_is_not_adopted(
         load_into(file, session, [{"id": 1, "name": "1.10"}], write="append", adopt=True)
 
 
+def test_versions_begin_in_years_that_are_in_order_as_text(
+    file: SqliteConnection, session: Session
+) -> None:
+    """The others would be taken for late rows."""
+    versions = {"write": "scd2", "key": "id", "cursor": "t"}
+    schema = TableSchema.of(id="BIGINT", t="TIMESTAMP")
+    load_into(file, session, [{"id": 1, "t": "2024-01-01"}], table=schema, **versions)
+    with pytest.raises(SchemaError, match="10000-01-01"):
+        load_into(file, session, [{"id": 1, "t": "10000-01-01"}], table=schema, **versions)
+
+
 def test_a_schema_is_refused(file: SqliteConnection, session: Session) -> None:
     """A SQLite file has none but main."""
     load_into(file, session, [{"id": 1, "name": "a"}], schema="main")

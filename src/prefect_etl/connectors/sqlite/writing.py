@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 from prefect_etl.connectors.sql.applying import read_again
 from prefect_etl.connectors.sql.counting import inserted_all
 from prefect_etl.connectors.sql.merging import merge
-from prefect_etl.connectors.sql.staging import bounds, stage_columns, staged, table_columns
+from prefect_etl.connectors.sql.staging import (
+    Staged,
+    bounds,
+    stage_columns,
+    staged,
+    table_columns,
+)
 from prefect_etl.connectors.sql.target import Target
 from prefect_etl.connectors.sqlite import changing, tables
 from prefect_etl.connectors.sqlite.columns import Carried, all_carried
@@ -27,6 +33,7 @@ from prefect_etl.core.rows import VALID_FROM
 from prefect_etl.core.schema import Column
 from prefect_etl.core.sql import identifier, qualified
 from prefect_etl.engine.loading import arrow_rows
+from prefect_etl.errors import SchemaError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,6 +126,7 @@ class Writer:
         given = ", ".join(f"{identifier(c.name)} {c.kind}" for c in columns)
         database = Transaction(self.connection)
         with staged(self.session, self.load) as rows:
+            self._assert_in_order(rows)
             database.run(f"CREATE TEMP TABLE {_STAGE} ({given})")
             batches = rows.reader(_travelling(rows.latest, columns), lossless=False)
             self._insert(_STAGE, columns, batches)
@@ -135,6 +143,21 @@ class Writer:
             counts = merge(database, target, self.load, rows, window=window, empty=empty)
             database.run(f"DROP TABLE {_STAGE}")
         return counts
+
+    def _assert_in_order(self, rows: Staged) -> None:
+        """Make sure that the beginnings of versions are in order as text."""
+        if self.load.dataset.write != "scd2":
+            return
+        years = f"isfinite({VALID_FROM}) AND year({VALID_FROM}) BETWEEN 1 AND 9998"
+        found = rows.cursor.execute(
+            f"SELECT CAST({VALID_FROM} AS VARCHAR) FROM ({rows.latest}) WHERE NOT ({years}) LIMIT 1"
+        ).fetchone()
+        if found is not None:
+            raise SchemaError(
+                f"{self.load.dataset.name}: a version would begin at {found[0]}, and times in "
+                "SQLite are in order from the year 1 to 9998 only",
+                hint="Leave such rows out with where:, or give the dataset another cursor.",
+            )
 
     def _insert(self, table: str, columns: Sequence[Carried], batches: pa.RecordBatchReader) -> int:
         names = ", ".join(identifier(c.name) for c in columns)
