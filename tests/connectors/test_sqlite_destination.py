@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -220,6 +222,25 @@ def test_versions_begin_in_years_that_are_in_order_as_text(
     load_into(file, session, [{"id": 1, "t": "2024-01-01"}], table=schema, **versions)
     with pytest.raises(SchemaError, match="10000-01-01"):
         load_into(file, session, [{"id": 1, "t": "10000-01-01"}], table=schema, **versions)
+
+
+def test_what_a_killed_process_left_is_rolled_back(
+    file: SqliteConnection, session: Session
+) -> None:
+    """By whoever comes next, also to read."""
+    load_into(file, session, [{"id": 1, "name": "a"}], write="append")
+    killed = (
+        "import os, sqlite3, sys\n"
+        "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "c.execute('PRAGMA cache_size = 10')\n"
+        "c.execute('BEGIN')\n"
+        "c.executemany('INSERT INTO d (name) VALUES (?)', [('x' * 1000,)] * 1000)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(file.path)], check=False)
+    assert file.path.with_name("a.sqlite-journal").exists()
+    assert SqliteDestination(file, session).state(DatasetSpec(name="d")).version == 1
+    assert run(file, "SELECT id, name FROM d") == [(1, "a")]
 
 
 def test_a_schema_is_refused(file: SqliteConnection, session: Session) -> None:

@@ -69,7 +69,8 @@ class SqliteConnection(ConnectionConfig):
                 f"there is no SQLite file {self.path}",
                 hint="Check connection: in the pipeline file.",
             )
-        mode = "rwc" if write else "ro"
+        # Not ro: who reads first after a kill has to roll back what that left half done.
+        mode = "rwc" if write else "rw"
         with translated(str(self.path)):
             # Threads take turns: the caller uses a connection in one thread at a time.
             connection = sqlite3.connect(
