@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import duckdb
@@ -30,9 +31,11 @@ from prefect_etl.errors import (
     VersionConflict,
 )
 from prefect_etl.pipeline.spec import pipeline_from
+from prefect_etl.testing.destination import compare_with_reference
 from prefect_etl.testing.exercise import small_session
 from prefect_etl.testing.exercises import exercises_for
 from prefect_etl.testing.loads import Table, make_load, row
+from prefect_etl.testing.random_loads import RandomLoads
 
 
 @pytest.fixture
@@ -125,6 +128,21 @@ def test_columns_that_cannot_be_partitions_are_refused(table, column, kind):
     schema = TableSchema.of(**{"x" if column == "no" else column: kind, "id": "BIGINT"})
     with pytest.raises(ConfigError, match=r"partition_by: .*(f|a b|no)"):
         made.load({"a": [{"id": 1}]}, schema)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_loads_into_partitions_agree_with_the_reference(seed, tmp_path, monkeypatch):
+    made = RandomLoads.of
+
+    def partitioned(random: Random, name: str) -> RandomLoads:
+        loads = made(random, name)
+        by = random.choice(["name", ("name", "id")])
+        return replace(loads, dataset=DatasetSpec(**{**dict(loads.dataset), "partition_by": by}))
+
+    monkeypatch.setattr(RandomLoads, "of", partitioned)
+    (exercise,) = exercises_for(connector_for("parquet:"))
+    with small_session() as session:
+        compare_with_reference(exercise, tmp_path, session, seed)
 
 
 def test_other_partitions_are_written_anew(table):

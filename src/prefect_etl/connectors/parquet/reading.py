@@ -14,6 +14,7 @@ from prefect_etl.core.sql import identifier, literal
 # Where a row is: the file's index among those that are read, and the row's in the file.
 AT = "_etl_at"
 _FILE_BITS = 40
+_FILE = "_etl_file"
 
 
 def relation(
@@ -36,16 +37,21 @@ def relation(
         f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in [*kept, (AT, "BIGINT")]
     )
     whole = f"SELECT {empty} WHERE FALSE"
-    if files:
-        paths = [escape(str(folder / file.path)) for file in files]
-        options = "union_by_name = true, hive_partitioning = false"
+    # The only file of an empty table has no rows, and is in no partition.
+    if any(file.rows for file in files):
+        paths = [str(folder / file.path) for file in files]
+        options = f"union_by_name = true, filename = {literal(_FILE)}"
         if names:
             types = {name: kind for name, kind in kept if name.lower() in names}
-            options = "union_by_name = true, hive_partitioning = true"
-            options += f", hive_types = {literal(types)}"
-        at = f"(CAST(file_index AS BIGINT) << {_FILE_BITS}) + file_row_number AS {AT}"
+            options += f", hive_partitioning = true, hive_types = {literal(types)}"
+        else:
+            options += ", hive_partitioning = false"
+        # Not DuckDB's own index of the file, which does not count those that it need not read.
+        index = f"list_position({literal(paths)}, {_FILE}) - 1"
+        index = f"coalesce(CAST({index} AS BIGINT), error('a file of a table has another name'))"
+        scan = f"read_parquet({literal([escape(path) for path in paths])}, {options})"
         whole = (
-            f"SELECT *, {at} FROM read_parquet({literal(paths)}, {options}) "
+            f"SELECT *, ({index} << {_FILE_BITS}) + file_row_number AS {AT} FROM {scan} "
             f"UNION ALL BY NAME {whole}"
         )
     return f"SELECT {''.join(f'{read(column)}, ' for column in columns)}{AT} FROM ({whole})"
