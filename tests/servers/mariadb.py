@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from urllib.parse import urlsplit
 
-from servers.server import HOST, PASSWORD, USER, Server
+from servers.server import HOST, PASSWORD, USER, Server, run
 
 # A system's programs are not in every user's path.
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
@@ -35,9 +34,11 @@ class MariaDBServer(Server):
     def _initialize(self) -> None:
         install = program("mariadb-install-db")
         assert install is not None
-        run = [install, "--no-defaults", *self._own(), "--skip-test-db", *SMALL]
-        subprocess.run(
-            [*run, "--auth-root-authentication-method=normal"], check=True, capture_output=True
+        run(
+            [
+                *(install, "--no-defaults", *self._own(), *SMALL),
+                *("--skip-test-db", "--auth-root-authentication-method=normal"),
+            ]
         )
         (self.folder / "first.sql").write_text(
             f"CREATE USER IF NOT EXISTS '{USER}'@'{HOST}' IDENTIFIED BY '{PASSWORD}';\n"

