@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     import pymysql
 
 # What ConnectorX is to hold at a time, about; there are two slices.
-_SLICE_BYTES = 16 * 2**20
+_SLICE_BYTES = 8 * 2**20
 # More slices than this many times those of a key without gaps are not worth it.
 _GAPS = 8
 _BATCH_ROWS = 16_384
 # Of pymysql: at most so many rows, and about so many characters and bytes.
-_ROWS, _LENGTH, _FETCHED = 65_536, 2**22, 16
+_ROWS, _LENGTH, _FETCHED = 65_536, 2**22, 4
 
 
 def sliced(connection: pymysql.Connection[Any], found: Found, key_within: str) -> list[str] | None:
@@ -119,7 +119,9 @@ def plain_stream(
                     pa.array(values, field.type)
                     for values, field in zip(zip(*rows, strict=True), schema, strict=True)
                 ]
-                yield pa.record_batch(arrays, schema=schema)
+                batch = pa.record_batch(arrays, schema=schema)
+                del rows, arrays  # they would wait here until the next ones are there, too
+                yield batch
 
         yield pa.RecordBatchReader.from_batches(schema, batches()), thread
     finally:
@@ -137,10 +139,12 @@ def _hang_up(connection: Any) -> None:
 def _portions(cursor: Any) -> Iterator[list[tuple[Any, ...]]]:
     """Rows in portions of a size that memory bears, however long some of them are."""
     portion: list[tuple[Any, ...]] = []
-    length = 0
-    while rows := cursor.fetchmany(_FETCHED):
+    length, wanted = 0, _FETCHED
+    while rows := cursor.fetchmany(wanted):
+        size = sum(len(value) for row in rows for value in row if value is not None)
+        wanted = min(max(_LENGTH * len(rows) // max(size, 1), 1), _FETCHED)
+        length += size
         portion += rows
-        length += sum(len(value) for row in rows for value in row if value is not None)
         if length >= _LENGTH or len(portion) >= _ROWS:
             yield portion
             portion, length = [], 0

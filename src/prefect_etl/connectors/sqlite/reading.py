@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Of one Arrow batch: at most so many rows, and about so many characters and bytes.
 _ROWS, _LENGTH = 2048, 2**22
 # Rows that are fetched before their size is looked at.
-_FETCHED = 32
+_FETCHED = 8
 _EXACT = 2**53
 _ACCEPTED: dict[Given, frozenset[type]] = {
     "integer": frozenset((int,)),
@@ -93,7 +93,9 @@ def arrow_stream(
                 _array(column, given, places, field.type, what)
                 for column, given, field in zip(columns, values, fields, strict=True)
             ]
-            yield pa.record_batch([*arrays, pa.array(places, pa.int64())], schema=schema)
+            batch = pa.record_batch([*arrays, pa.array(places, pa.int64())], schema=schema)
+            del rows, values, arrays  # they would wait here until the next ones are there, too
+            yield batch
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 
@@ -119,10 +121,13 @@ def _array(
 
 def _portions(cursor: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
     """Rows in portions of a size that memory bears, however long some of them are."""
-    size, portion, length = itemgetter(-1), [], 0
-    while rows := cursor.fetchmany(_FETCHED):
+    portion: list[tuple[Any, ...]] = []
+    size_of, length, wanted = itemgetter(-1), 0, _FETCHED
+    while rows := cursor.fetchmany(wanted):
+        size = sum(map(size_of, rows))
+        wanted = min(max(_LENGTH * len(rows) // max(size, 1), 1), _FETCHED)
+        length += size
         portion += rows
-        length += sum(map(size, rows))
         if length >= _LENGTH or len(portion) >= _ROWS:
             yield portion
             portion, length = [], 0
