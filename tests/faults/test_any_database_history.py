@@ -148,11 +148,12 @@ class History(RuleBasedStateMachine):
                 assert end is None or _day(end) in states
 
     @precondition(lambda self: len(self.seen) == len(DATASETS) and self.day > LAG)
-    @rule(name=st.sampled_from(["appended", "merged", "versions"]))
-    def a_window_of_the_past_is_loaded_again(self, name: str) -> None:
+    @rule(name=st.sampled_from(["appended", "merged", "versions"]), days=st.integers(1, LAG))
+    def a_window_of_the_past_is_loaded_again(self, name: str, days: int) -> None:
         """Rows of the last days come without those that are newer, which stay."""
         self.runs_end_well()
-        window = Window(_text(self.day - LAG), _text(self.day), open=True)
+        begin = self.day - LAG
+        window = Window(_text(begin), _text(begin + days), open=True)
         with self._workspace() as workspace:
             report = run_window(workspace, name, window, plain_steps(workspace, Silent()), Lock())
         assert report.status == "loaded", report
