@@ -85,6 +85,8 @@ def _read_again(building: Building) -> str | None:
 
 def _merge(building: Building) -> Put:
     cursor, load = building.cursor, building.load
+    # The same files are read several times; their footers need not be.
+    cursor.execute("SET SESSION parquet_metadata_cache = true")
     staged = stage(cursor, load)
     window = bounds(cursor, load)
     cursor.execute(f"CREATE OR REPLACE TEMP VIEW {_PRESENT} AS {building.rows()}")
