@@ -54,6 +54,9 @@ class RawZone:
     def __init__(self, root: Path, run_id: str) -> None:
         self.root = root
         self.run_id = run_id
+        # Batches that this process has written and not loaded yet: a load of other units of the
+        # same table, as of another window of a backfill, must not sweep them.
+        self.pending: set[str] = set()
 
     @property
     def leases(self) -> Path:
@@ -183,11 +186,13 @@ class DatasetZone:
 
     def keep(self, manifest: Manifest) -> None:
         """Give a written batch its final name: from now on it counts."""
+        self._zone.pending.add(manifest.batch_id)
         with storage_errors(f"the raw zone of {self.dataset}"):
             publish(self._batches / f"{NEW}{manifest.batch_id}", self._batches / manifest.batch_id)
 
     def discard(self, batch_id: str) -> None:
         """Remove a complete batch that no load needs."""
+        self._zone.pending.discard(batch_id)
         remove_folder(self._batches / batch_id)
 
     def drop(self, manifest: Manifest) -> None:
@@ -231,6 +236,7 @@ class DatasetZone:
         with storage_errors(f"the raw zone of {self.dataset}"):
             path = self._loads / f"{load.version:08d}.json"
             replace_file(path, load.to_json(), self._zone.run_id)
+        self._zone.pending.difference_update(load.batches)
 
     def sweep(self, version: int, lineage: str | None, retention_days: float | None) -> None:
         """Remove what no run will need again.
@@ -260,7 +266,7 @@ class DatasetZone:
     def _unneeded(self, kept: set[str], version: int) -> Iterable[str]:
         mine = self._zone.run_id
         for name in self.batch_ids():
-            if name in kept or name >= _prefix(version):
+            if name in kept or name in self._zone.pending or name >= _prefix(version):
                 continue
             run_id = run_of_batch(name)
             if run_id == mine or not is_alive(self._zone.leases, run_id):
