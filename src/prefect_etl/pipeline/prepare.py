@@ -240,7 +240,7 @@ def _failing(groups: Mapping[tuple[TableSchema, bool], object], spec: DatasetSpe
 def _raw_level(raw: TableSchema, spec: DatasetSpec, files: Sequence[RawFile]) -> str:
     unit_id, joined = _numbering(files)
     paths = literals(str(file.path) for file in files)
-    scan = f"read_parquet([{paths}], file_row_number = true)"
+    scan = f"read_parquet([{paths}], file_row_number = true, hive_partitioning = false)"
     return _source_level(raw, spec, unit_id, "file_row_number + 1", f"{scan}{joined}")
 
 

@@ -68,6 +68,7 @@ def _digest(session: Session, files: Sequence[Path], names: Sequence[str]) -> tu
     row = f"hash({', '.join(identifier(name) for name in names)})"
     (found,) = session.query(
         f"SELECT count(*), sum(CAST({row} AS HUGEINT)), bit_xor({row}) "
-        f"FROM read_parquet([{literals(str(file) for file in files)}])"
+        f"FROM read_parquet([{literals(str(file) for file in files)}], "
+        "hive_partitioning = false)"
     )
     return found
