@@ -117,3 +117,19 @@ def test_views_work_when_the_file_is_opened_alone(warehouse: Path) -> None:
         cursor.execute("CREATE VIEW v AS SELECT a + 1 AS b FROM t")
     with duckdb.connect(str(warehouse)) as connection:
         assert connection.execute("FROM v").fetchall() == [(2,)]
+
+
+def test_a_time_without_a_zone_is_utc_on_every_machine():
+    # The engine looks for its zone once a process.
+    program = (
+        "from prefect_etl.engine.duckdb import Session\n"
+        "print(Session().query('SELECT CAST(CAST(TIMESTAMP $$2026-01-01$$ AS TIMESTAMPTZ) AS TEXT)'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "TZ": "America/New_York"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "2026-01-01 00:00:00+00" in done.stdout

@@ -99,6 +99,8 @@ class Session:
             config["threads"] = threads
         self.wait = wait
         self._connection = duckdb.connect(config=config)
+        # A time without a zone means the same on every machine.
+        self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
         # By name, not by path: two files of one name cannot be attached at the same time.
         self._names: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
