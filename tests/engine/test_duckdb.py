@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -123,7 +124,8 @@ def test_a_time_without_a_zone_is_utc_on_every_machine():
     # The engine looks for its zone once a process.
     program = (
         "from prefect_etl.engine.duckdb import Session\n"
-        "print(Session().query('SELECT CAST(CAST(TIMESTAMP $$2026-01-01$$ AS TIMESTAMPTZ) AS TEXT)'))"
+        "zoned = 'CAST(TIMESTAMP $$2026-01-01$$ AS TIMESTAMPTZ)'\n"
+        "print(Session().query(f'SELECT CAST({zoned} AS TEXT)'))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
