@@ -9,7 +9,7 @@ import pytest
 
 from prefect_etl.connectors.postgres import ledger
 from prefect_etl.connectors.postgres.connection import PostgresConnection
-from prefect_etl.connectors.postgres.transform import PostgresTransforms
+from prefect_etl.connectors.postgres.transforms.tables import PostgresTransforms
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.plan import TransformationPlan
 from prefect_etl.core.report import TransformationReport

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from prefect_etl.connectors.postgres.connection import PostgresConnection
-from prefect_etl.connectors.postgres.transform import PostgresTransforms
+from prefect_etl.connectors.postgres.transforms.tables import PostgresTransforms
 from prefect_etl.connectors.transforming import Publication, Published
 from prefect_etl.errors import (
     BusyError,

@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from prefect_etl.connectors.postgres.select import check_condition, parse_select
-from prefect_etl.connectors.postgres.understanding import understand
+from prefect_etl.connectors.postgres.transforms.select import check_condition, parse_select
+from prefect_etl.connectors.postgres.transforms.understanding import understand
 from prefect_etl.core.rows import Relation
 from prefect_etl.core.warehouse import TableRef
 from prefect_etl.errors import ConfigError, DataError, EtlError

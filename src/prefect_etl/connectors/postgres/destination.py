@@ -22,7 +22,7 @@ from prefect_etl.errors import BusyError, EtlError, UnreachableError
 if TYPE_CHECKING:
     import psycopg
 
-    from prefect_etl.connectors.postgres.transform import PostgresTransforms
+    from prefect_etl.connectors.postgres.transforms.tables import PostgresTransforms
     from prefect_etl.engine.duckdb import Session
 
 # The server lets go of a load whose machine vanished after a minute, not after two hours.
@@ -48,7 +48,7 @@ class PostgresDestination:
     @property
     def tables(self) -> PostgresTransforms:
         """Where transformations run: in the database itself."""
-        from prefect_etl.connectors.postgres.transform import PostgresTransforms
+        from prefect_etl.connectors.postgres.transforms.tables import PostgresTransforms
 
         return PostgresTransforms(self._database, self._session)
 

@@ -11,13 +11,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from prefect_etl.connectors.postgres import transform_ledger as ledger
 from prefect_etl.connectors.postgres.connection import PostgresConnection, translated
-from prefect_etl.connectors.postgres.select import bind_parameters, check_condition, parse_select
-from prefect_etl.connectors.postgres.transform_faults import of_user
-from prefect_etl.connectors.postgres.transform_publish import commit, publish
-from prefect_etl.connectors.postgres.transform_stage import copied, fetched, result_columns
-from prefect_etl.connectors.postgres.understanding import understand
+from prefect_etl.connectors.postgres.transforms import ledger
+from prefect_etl.connectors.postgres.transforms.faults import of_user
+from prefect_etl.connectors.postgres.transforms.publishing import commit, publish
+from prefect_etl.connectors.postgres.transforms.select import (
+    bind_parameters,
+    check_condition,
+    parse_select,
+)
+from prefect_etl.connectors.postgres.transforms.staging import copied, fetched, result_columns
+from prefect_etl.connectors.postgres.transforms.understanding import understand
 from prefect_etl.connectors.transforming import Fetched, Publication, Published, Select, Staged
 from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.core.rows import ArrowRows, Relation, Rows

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.connectors.postgres import tables
-from prefect_etl.connectors.postgres.transform_faults import of_user
-from prefect_etl.connectors.postgres.understanding import assert_harmless
+from prefect_etl.connectors.postgres.transforms.faults import of_user
+from prefect_etl.connectors.postgres.transforms.understanding import assert_harmless
 from prefect_etl.connectors.transforming import Publication, Select
 from prefect_etl.core.sql import qualified
 

@@ -2,7 +2,7 @@
 
 It is looked at before its tables need to exist, so it is read here and not by the server. This
 finds mistakes early and names the tables. It guards nothing: before the text runs, the server
-itself is asked what it understood (:mod:`prefect_etl.connectors.postgres.understanding`).
+itself is asked what it understood (:mod:`.understanding`).
 """
 
 from __future__ import annotations

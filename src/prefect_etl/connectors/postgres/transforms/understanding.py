@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from prefect_etl.connectors.postgres.transform_faults import of_user
+from prefect_etl.connectors.postgres.transforms.faults import of_user
 from prefect_etl.core.sql import identifier
 from prefect_etl.core.warehouse import TableRef
 from prefect_etl.errors import ConfigError

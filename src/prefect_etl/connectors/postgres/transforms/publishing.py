@@ -10,15 +10,15 @@ from uuid import uuid4
 
 from prefect_etl.connectors.postgres import ledger as load_ledger
 from prefect_etl.connectors.postgres import tables
-from prefect_etl.connectors.postgres import transform_ledger as ledger
 from prefect_etl.connectors.postgres.columns import Carried, assert_name
 from prefect_etl.connectors.postgres.commitment import PATIENCE_SECONDS, Backend
 from prefect_etl.connectors.postgres.connection import PostgresConnection, translated
 from prefect_etl.connectors.postgres.copying import Into, fitted
 from prefect_etl.connectors.postgres.replacing import Shape, emptied
-from prefect_etl.connectors.postgres.transform_faults import of_dependents
-from prefect_etl.connectors.postgres.transform_view import write_view
-from prefect_etl.connectors.postgres.widening import widened
+from prefect_etl.connectors.postgres.transforms import ledger
+from prefect_etl.connectors.postgres.transforms.faults import of_dependents
+from prefect_etl.connectors.postgres.transforms.views import write_view
+from prefect_etl.connectors.postgres.transforms.widening import widened
 from prefect_etl.connectors.transforming import Publication, Published
 from prefect_etl.core.schema import UNKNOWN, TableSchema
 from prefect_etl.core.sql import identifier, qualified
