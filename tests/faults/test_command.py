@@ -79,7 +79,7 @@ def _duration(root: Path) -> float:
 
 
 def _expected(tmp_path_factory, rounds: int) -> dict:
-    from conftest import Runner
+    from runner import Runner
 
     root = make(tmp_path_factory.mktemp("unkilled"))
     for number in range(rounds):

@@ -13,9 +13,8 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from runner import Runner
 from shop import INCREMENTS, SOAK, arrive, leftovers, make, outcome
-
-from conftest import Runner
 
 # A kill before a step is a kill after the one before it, except where the step itself, though it
 # had its effect, had not returned yet.

@@ -13,9 +13,9 @@ from typing import Any
 
 import duckdb
 import pytest
+from runner import Runner
 from shop import SOAK, arrive
 
-from conftest import Runner
 from prefect_etl.connectors.parquet import ParquetConnection, ParquetDestination
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.schema import TableSchema

@@ -27,7 +27,7 @@ def run(runner, root):
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory):
     """What the tables hold after one increment, and after both."""
-    from conftest import Runner
+    from runner import Runner
 
     found = []
     folder = make(tmp_path_factory.mktemp("wanted"))

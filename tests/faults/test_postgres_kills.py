@@ -17,10 +17,10 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
+from runner import Runner
 from shop import SOAK, arrive
 from steps import POSTGRES
 
-from conftest import Runner
 from servers.postgres import PostgresServer
 
 PIPELINE = """\

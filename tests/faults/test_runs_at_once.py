@@ -9,9 +9,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from runner import Runner
 from shop import SOAK, arrive, leftovers, make
-
-from conftest import Runner
 
 _ROUNDS = 60 if SOAK else 6
 

@@ -66,10 +66,18 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    replaced = [put for number in _STOPPING if (put := _put_before(number, stop))]
+    running = [True]
+
+    def stop_running() -> None:
+        # Blocks may end in another order than they began, and leave this in a chain of handlers.
+        if running:
+            stop()
+
+    replaced = [put for number in _STOPPING if (put := _put_before(number, stop_running))]
     try:
         yield
     finally:
+        running.clear()
         for number, ours, theirs in replaced:
             # The block may have set one of its own, which stays.
             if signal.getsignal(number) is ours:

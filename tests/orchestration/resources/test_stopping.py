@@ -20,17 +20,21 @@ from prefect_etl.orchestration.server import ServerInfo
 
 # Every opening and closing, and every use, is a row of a database that outlives the process.
 MODULE = """
-    import asyncio, os, sqlite3, sys, time
+    import asyncio, os, sqlite3, sys, threading, time
     from pathlib import Path
     from prefect import flow, task
     from prefect_etl.orchestration.resources import shared
     from prefect_etl.utils.database import DatabaseConnection
     from prefect_etl.utils.resources import ResourceManager
 
+    begun = threading.Event()
+
     def tell(what):
         with sqlite3.connect("told.db", timeout=60) as told:
             told.execute("INSERT INTO told VALUES (?, ?)", [what, os.getpid()])
         told.close()
+        if what == "using":
+            begun.set()
 
     class Told(ResourceManager):
         def __init__(self, name):
@@ -163,7 +167,8 @@ ASYNC_FLOW = """
     def run():
         asyncio.run(arun())
 """
-NOT_WAITED_FOR = SUBMITTED.replace("use.submit().result()", "use.submit()")
+# A task that has not begun when its flow ends is cancelled.
+NOT_WAITED_FOR = SUBMITTED.replace("use.submit().result()", "use.submit(); begun.wait(60)")
 IN_THE_FLOW = """
     @flow
     def run():

@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 from uuid import uuid4
 
+from prefect_etl.connectors.assured import (
+    assert_balanced,
+    assert_current,
+    assert_owned,
+    does_not_fit,
+)
 from prefect_etl.connectors.base import ConnectionConfig, Connector
 from prefect_etl.connectors.duckdb import ledger, tables, write
 from prefect_etl.connectors.duckdb.discover import described, discover
 from prefect_etl.connectors.duckdb.source import DuckDBDataset, DuckDBSource
 from prefect_etl.connectors.duckdb.transform import DuckDBTransforms
 from prefect_etl.connectors.duckdb.user_sql import run_user_sql
-from prefect_etl.core.accounting import Accounting, total
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult
 from prefect_etl.core.manifest import LoadRecord
 from prefect_etl.engine.duckdb import Session, storage_error
-from prefect_etl.errors import AccountingError, ConfigError, DataError, SchemaError, VersionConflict
+from prefect_etl.errors import ConfigError, DataError
 from prefect_etl.storage.durable import make_folder, storage_errors
 
 if TYPE_CHECKING:
@@ -128,7 +133,7 @@ class DuckDBDestination:
             try:
                 return self._publish(cursor, load)
             except duckdb.ConversionException as error:
-                raise _conversion_error(load, error) from error
+                raise does_not_fit(load, error) from error
             except duckdb.InterruptException:
                 raise
             except duckdb.Error as error:
@@ -146,12 +151,7 @@ class DuckDBDestination:
         found = ledger.owner(cursor, table)
         _assert_owned(cursor, load, table, found)
         state = ledger.read_state(cursor, table)
-        if (state.version, state.lineage) != (load.state.version, load.state.lineage):
-            raise VersionConflict(
-                f"{load.dataset.name}: another run loaded version {state.version} while this one "
-                f"prepared version {load.version}",
-                hint="Nothing is lost: run again.",
-            )
+        assert_current(load, state)
         lineage = load.lineage or uuid4().hex
         if load.refresh:
             ledger.forget(cursor, table)
@@ -160,7 +160,7 @@ class DuckDBDestination:
         if found is None and tables.exists(cursor, table):
             tables.adopt(cursor, table, load)
         counts = write.write_rows(cursor, table, load)
-        _assert_balanced(load, counts)
+        assert_balanced(load, counts)
         run_user_sql(cursor, load.dataset.after, f"{what}: after")
         ledger.record_load(cursor, table, load, ledger.Outcome(lineage, counts))
         cursor.commit()
@@ -192,31 +192,7 @@ def _assert_owned(
             f"the schema of table {name} has the name of the database file, which is ambiguous",
             hint="Give the file or the schema another name.",
         )
-    mine = (load.pipeline, load.dataset.name)
-    if found is not None and found != mine:
-        raise ConfigError(
-            f"table {name} belongs to dataset {found[1]} of pipeline {found[0]}",
-            hint="Give this dataset another table with into: or schema:.",
-        )
-    if found is None and not load.dataset.adopt and tables.exists(cursor, table):
-        raise ConfigError(
-            f"table {name} exists already and was not made by a pipeline",
-            hint="Give this dataset another table with into: or schema:, drop that one, or load "
-            "into it with adopt: true.",
-        )
-
-
-def _assert_balanced(load: Load, counts: dict[int, Accounting]) -> None:
-    for unit in load.units:
-        if not counts[unit.unit_id].balanced:
-            raise AccountingError(
-                f"{load.dataset.name}: {unit.unit.position} does not add up: "
-                f"{counts[unit.unit_id]}",
-                hint="Nothing was published. Please report this with the file.",
-            )
-    sums = total(list(counts.values()))
-    if not sums.balanced:
-        raise AccountingError(f"{load.dataset.name}: the load does not add up: {sums}")
+    assert_owned(load, name, found, there=tables.exists(cursor, table))
 
 
 def _constraint_error(load: Load, error: Exception) -> DataError:
@@ -225,15 +201,6 @@ def _constraint_error(load: Load, error: Exception) -> DataError:
         f"{load.dataset.name}: a constraint or unique index of the table refuses a row: {said}",
         hint="Nothing was published. Mend the rows, put them aside with a contract, or drop the "
         "constraint.",
-    )
-
-
-def _conversion_error(load: Load, error: Exception) -> DataError:
-    said = str(error).strip().splitlines()[0]
-    return SchemaError(
-        f"{load.dataset.name}: a value does not fit its column: {said}",
-        hint="Pin another type with types: or columns: {cast: …}, or let a contract's type: "
-        "put such rows aside.",
     )
 
 

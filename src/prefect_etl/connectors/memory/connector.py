@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from pydantic import Field
 
+from prefect_etl.connectors.assured import assert_current, assert_owned
 from prefect_etl.connectors.base import ArrowRows, ConnectionConfig, Connector, Rows
 from prefect_etl.connectors.memory.load import MemoryTable, given, publish
 from prefect_etl.core.dataset import DatasetSpec
@@ -27,7 +28,7 @@ from prefect_etl.core.manifest import LoadRecord
 from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.core.unit import Batch, Unit
 from prefect_etl.engine.duckdb import Session
-from prefect_etl.errors import ConfigError, SourceChangedError, SourceReadError, VersionConflict
+from prefect_etl.errors import ConfigError, SourceChangedError, SourceReadError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -209,18 +210,8 @@ class MemoryDestination:
         with self._store.guard:
             before = self._store.tables.get(_key(load.dataset), MemoryTable())
             owner = (load.pipeline, load.dataset.name)
-            if before.owner is not None and before.owner != owner:
-                raise ConfigError(
-                    f"table {load.dataset.table} belongs to dataset {before.owner[1]} of pipeline "
-                    f"{before.owner[0]}",
-                    hint="Give this dataset another table with into: or schema:.",
-                )
-            state = before.state
-            if (state.version, state.lineage) != (load.state.version, load.state.lineage):
-                raise VersionConflict(
-                    f"{load.dataset.name}: another run loaded version {state.version} first",
-                    hint="Nothing is lost: run again.",
-                )
+            assert_owned(load, load.dataset.table, before.owner, there=False)
+            assert_current(load, before.state)
             lineage = load.lineage or uuid4().hex
             after, counts = publish(before, load, brought)
             after = replace(

@@ -14,6 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from prefect_etl.connectors.assured import (
+    assert_balanced,
+    assert_current,
+    assert_owned,
+    does_not_fit,
+)
 from prefect_etl.connectors.parquet.building import Building
 from prefect_etl.connectors.parquet.columns import assert_partitions, kept_type
 from prefect_etl.connectors.parquet.connection import ParquetConnection
@@ -28,13 +34,13 @@ from prefect_etl.connectors.parquet.ledger import (
 )
 from prefect_etl.connectors.parquet.modes import Put, put
 from prefect_etl.connectors.parquet.writing import settle
-from prefect_etl.core.accounting import Accounting, total
+from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult
 from prefect_etl.core.manifest import LoadRecord
 from prefect_etl.engine.duckdb import Session, storage_error
-from prefect_etl.errors import AccountingError, ConfigError, DataError, SchemaError, VersionConflict
+from prefect_etl.errors import ConfigError, DataError
 from prefect_etl.storage.durable import make_folder, replace_file, storage_errors
 from prefect_etl.storage.lease import Lease
 
@@ -131,7 +137,7 @@ class ParquetDestination:
             raise
         except duckdb.Error as error:
             raise _translated(error, load, folder) from error
-        _assert_balanced(load, done.counts)
+        assert_balanced(load, done.counts)
         made = _ledger_after(load, found[1] if found else None, done)
         settle(folder, made, done.built.made)
         return made, done.counts
@@ -189,32 +195,8 @@ def _assert_columns(load: Load) -> None:
 
 def _assert_extends(found: tuple[Path, Ledger] | None, load: Load) -> None:
     state = found[1].state if found else LedgerState()
-    mine = (load.pipeline, load.dataset.name)
-    if found is not None and found[1].owner != mine:
-        pipeline, dataset = found[1].owner
-        raise ConfigError(
-            f"table {load.dataset.table} belongs to dataset {dataset} of pipeline {pipeline}",
-            hint="Give this dataset another table with into: or schema:.",
-        )
-    if (state.version, state.lineage) != (load.state.version, load.state.lineage):
-        raise VersionConflict(
-            f"{load.dataset.name}: another run loaded version {state.version} while this one "
-            f"prepared version {load.version}",
-            hint="Nothing is lost: run again.",
-        )
-
-
-def _assert_balanced(load: Load, counts: Mapping[int, Accounting]) -> None:
-    for unit in load.units:
-        if not counts[unit.unit_id].balanced:
-            raise AccountingError(
-                f"{load.dataset.name}: {unit.unit.position} does not add up: "
-                f"{counts[unit.unit_id]}",
-                hint="Nothing was published. Please report this with the file.",
-            )
-    sums = total(list(counts.values()))
-    if not sums.balanced:
-        raise AccountingError(f"{load.dataset.name}: the load does not add up: {sums}")
+    assert_owned(load, load.dataset.table, found[1].owner if found else None, there=False)
+    assert_current(load, state)
 
 
 def _translated(error: duckdb.Error, load: Load, folder: Path) -> Exception:
@@ -223,11 +205,7 @@ def _translated(error: duckdb.Error, load: Load, folder: Path) -> Exception:
 
     said = str(error).strip().splitlines()[0]
     if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException):
-        return SchemaError(
-            f"{load.dataset.name}: a value does not fit its column: {said}",
-            hint="Pin another type with types: or columns: {cast: …}, or let a contract's type: "
-            "put such rows aside.",
-        )
+        return does_not_fit(load, error)
     if "the name of a folder" in said:
         return DataError(
             f"{load.dataset.name}: {said.removeprefix('Invalid Input Error: ')}",

@@ -7,25 +7,30 @@ at its beginning, and sees then what the first one made.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from prefect_etl.connectors.assured import (
+    assert_balanced,
+    assert_current,
+    assert_owned,
+    values_that_fit,
+)
 from prefect_etl.connectors.sqlite import ledger, tables
 from prefect_etl.connectors.sqlite.connection import SqliteConnection, translated
 from prefect_etl.connectors.sqlite.faults import is_interrupt
 from prefect_etl.connectors.sqlite.user_sql import run_user_sql
 from prefect_etl.connectors.sqlite.values import add_functions
 from prefect_etl.connectors.sqlite.writing import Writer
-from prefect_etl.core.accounting import Accounting, total
+from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult
 from prefect_etl.core.manifest import LoadRecord
-from prefect_etl.engine.duckdb import storage_error
-from prefect_etl.errors import AccountingError, ConfigError, SchemaError, VersionConflict
+from prefect_etl.errors import ConfigError
 from prefect_etl.storage.durable import make_folder, storage_errors
 
 if TYPE_CHECKING:
@@ -92,7 +97,7 @@ class SqliteDestination:
         with self._opened(load.dataset.name, write=True) as connection:
             add_functions(connection)
             connection.execute("BEGIN IMMEDIATE")
-            with _values_that_fit(load):
+            with values_that_fit(load):
                 counts = self._publish(connection, table, load, lineage)
             connection.execute("COMMIT")
         return LoadResult(load.version, lineage, counts)
@@ -102,22 +107,18 @@ class SqliteDestination:
     ) -> dict[int, Accounting]:
         ledger.create_ledger(connection)
         found = ledger.owner(connection, table)
-        _assert_owned(connection, load, table, found)
+        there = tables.kind_of(connection, table[1]) is not None
+        assert_owned(load, table[1], found, there=there)
         state = ledger.read_state(connection, table)
-        if (state.version, state.lineage) != (load.state.version, load.state.lineage):
-            raise VersionConflict(
-                f"{load.dataset.name}: another run loaded version {state.version} while this one "
-                f"prepared version {load.version}",
-                hint="Nothing is lost: run again.",
-            )
+        assert_current(load, state)
         if load.refresh:
             ledger.forget(connection, table)
         what = load.dataset.name
         run_user_sql(connection, load.dataset.before, f"{what}: before")
-        if found is None and tables.kind_of(connection, table[1]) is not None:
+        if found is None and there:
             tables.adopt(connection, table[1], load)
         counts = Writer(connection, self._session, table, load).write()
-        _assert_balanced(load, counts)
+        assert_balanced(load, counts)
         run_user_sql(connection, load.dataset.after, f"{what}: after")
         ledger.record_load(connection, table, load, ledger.Outcome(lineage, counts))
         return counts
@@ -162,62 +163,3 @@ def _state(
     if state.version == 0 and there and dataset.adopt:
         return replace(state, schema=tables.columns_of(connection, table[1]))
     return replace(state, missing=state.version > 0 and not there)
-
-
-def _assert_owned(
-    connection: sqlite3.Connection,
-    load: Load,
-    table: tuple[str, str],
-    found: tuple[str, str] | None,
-) -> None:
-    mine = (load.pipeline, load.dataset.name)
-    if found is not None and found != mine:
-        raise ConfigError(
-            f"table {table[1]} belongs to dataset {found[1]} of pipeline {found[0]}",
-            hint="Give this dataset another table with into:.",
-        )
-    there = tables.kind_of(connection, table[1]) is not None
-    if found is None and there and not load.dataset.adopt:
-        raise ConfigError(
-            f"table {table[1]} exists already and was not made by a pipeline",
-            hint="Load into it with adopt: true, or give this dataset another table with into:.",
-        )
-
-
-def _assert_balanced(load: Load, counts: Mapping[int, Accounting]) -> None:
-    for unit in load.units:
-        if not counts[unit.unit_id].balanced:
-            raise AccountingError(
-                f"{load.dataset.name}: {unit.unit.position} does not add up: "
-                f"{counts[unit.unit_id]}",
-                hint="Nothing was published. Please report this with the file.",
-            )
-    sums = total(list(counts.values()))
-    if not sums.balanced:
-        raise AccountingError(f"{load.dataset.name}: the load does not add up: {sums}")
-
-
-@contextmanager
-def _values_that_fit(load: Load) -> Iterator[None]:
-    """Make our errors of those that the engine makes while it gives rows."""
-    import duckdb
-    import pyarrow as pa
-
-    try:
-        yield
-    except duckdb.InterruptException:
-        raise
-    except (
-        duckdb.ConversionException,
-        duckdb.InvalidInputException,
-        duckdb.OutOfRangeException,
-        pa.ArrowInvalid,
-    ) as error:
-        said = str(error).strip().splitlines()[0]
-        raise SchemaError(
-            f"{load.dataset.name}: a value does not fit its column: {said}",
-            hint="Pin another type with types: or columns: {cast: …}, or let a contract's type: "
-            "put such rows aside.",
-        ) from error
-    except duckdb.Error as error:
-        raise storage_error(error, load.dataset.name) from error
