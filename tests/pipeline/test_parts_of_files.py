@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefect_etl.connectors.files import parts
+from prefect_etl.connectors.files.parquet import parts
+from prefect_etl.connectors.files.positions import file_of
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -104,7 +105,7 @@ def test_a_bad_row_of_a_part_is_named_by_its_place_in_the_file(project: Project)
     (source, row), *more = duckdb.execute(
         f"SELECT _source, _row FROM read_parquet('{path}')"
     ).fetchall()
-    assert (parts.file_of(source), row, more) == ("a.parquet", 10 * GROUP, [])
+    assert (file_of(source), row, more) == ("a.parquet", 10 * GROUP, [])
 
 
 def test_a_dataset_that_becomes_csv_drops_the_parts(project: Project) -> None:

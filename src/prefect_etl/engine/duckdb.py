@@ -98,6 +98,7 @@ class Session:
         if threads is not None:
             config["threads"] = threads
         self.wait = wait
+        self._spill = spill
         self._connection = duckdb.connect(config=config)
         # A time without a zone means the same on every machine.
         self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
@@ -106,6 +107,19 @@ class Session:
         self._guard = threading.Lock()
         self._running: set[duckdb.DuckDBPyConnection] = set()
         self._stops: list[Callable[[], None]] = []
+
+    def scratch(self) -> Path | None:
+        """The folder for what a reader keeps aside meanwhile; None: the system's.
+
+        Raises:
+            StorageError: It cannot be made.
+        """
+        if self._spill is not None:
+            try:
+                self._spill.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise storage_error(error, str(self._spill)) from error
+        return self._spill
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
-from prefect_etl.connectors.base import ArrowRows, Rows
+from prefect_etl.connectors.base import Relation, Rows
 from prefect_etl.connectors.files.config import FilesConnection, FilesDataset, Format, format_of
-from prefect_etl.connectors.files.detection import broaden, detect, settle
+from prefect_etl.connectors.files.form import form_of
 from prefect_etl.connectors.files.listing import (
     assert_unchanged,
     assert_whole,
@@ -17,10 +16,11 @@ from prefect_etl.connectors.files.listing import (
     now_ns,
     observe,
 )
-from prefect_etl.connectors.files.parts import file_of, fitted, row_ranges, with_parts
-from prefect_etl.connectors.files.precision import assert_exact
-from prefect_etl.connectors.files.reading import Reading, relation, retyped
-from prefect_etl.connectors.files.soundness import assert_sound
+from prefect_etl.connectors.files.parquet.parts import fitted, row_ranges, with_parts
+from prefect_etl.connectors.files.place import Place
+from prefect_etl.connectors.files.positions import file_of
+from prefect_etl.connectors.files.reading import Reading, nothing, retyped
+from prefect_etl.connectors.files.soundness import assert_named
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Batch, Unit
@@ -48,6 +48,7 @@ class FilesSource:
         self._folder = connection.folder
         self._dataset = dataset
         self._session = session
+        self._place = Place(session, connection.folder, dataset)
 
     def units(self, state: LedgerState) -> list[Unit]:
         """All files there are, in the order of their paths.
@@ -80,16 +81,13 @@ class FilesSource:
         parts = _by_file(units)
         files = [members[0] for members in parts.values()]
         with self._translated([unit.position for unit in files]):
-            groups = detect(self._session, self._folder, self._dataset, self._format(files), files)
+            form = form_of(self._format(files))
+            groups = form.detect(self._place, files)
             for reading, members in groups:
-                assert_sound(self._session, self._folder, reading, members)
-                if reading.format == "parquet":
-                    assert_exact(self._session, self._folder, members, self._dropped(reading))
+                assert_named(reading, members)
         batches = []
         for reading, members in groups:
-            settled = reading
-            if reading.format in ("csv", "tsv", "json", "jsonl"):
-                settled = settle(reading, self._dataset, state.schema)
+            settled = form.settle(self._place, reading, state.schema)
             batches += _packed([m for m in members if len(parts[m.position]) == 1], settled)
             for member in members:
                 batches += self._in_parts(member, parts[member.position], settled)
@@ -113,17 +111,18 @@ class FilesSource:
         return None if reading.format == "arrow" else reading.columns
 
     def refine(self, batches: Sequence[Batch], failed: Batch) -> list[Batch] | None:
-        """Broader types for all batches, after one had values that did not fit."""
+        """Better readings, after a batch could not be read as it was guessed."""
         reading = Reading.from_dict(failed.reading)
-        paths = [file_of(unit.position) for unit in failed.units]
-        with self._translated(paths):
-            types = broaden(self._session, self._folder, self._dataset, reading, paths)
-        if not types:
+        with self._translated([file_of(unit.position) for unit in failed.units]):
+            better = form_of(reading.format).better(self._place, reading, failed.units)
+        if not better:
             return None
         refined = []
         for batch in batches:
             old = Reading.from_dict(batch.reading)
-            new = old.with_columns(retyped(old.columns, types))
+            new = old.with_columns(retyped(old.columns, better.types))
+            if batch == failed:
+                new = replace(new, options={**new.options, **better.options})
             refined.append(Batch(batch.units, new.as_dict()))
         return refined
 
@@ -139,44 +138,29 @@ class FilesSource:
         reading = Reading.from_dict(batch.reading)
         paths = [file_of(unit.position) for unit in batch.units]
         with self._translated(paths):
-            if reading.format == "arrow" and not reading.empty:
-                with _arrow_stream(str(self._folder / paths[0])) as stream:
-                    yield ArrowRows(stream)
+            if reading.empty:
+                yield Relation(nothing(reading.columns))
             else:
-                yield relation(self._folder, reading, batch.units)
+                form = form_of(reading.format)
+                with form.rows(self._place, reading, batch.units) as rows:
+                    yield rows
         for unit in batch.units:
             file = file_of(unit.position)
             assert_whole(self._folder, file)
             assert_unchanged(self._folder, replace(unit, position=file), started)
 
-    def _dropped(self, reading: Reading) -> set[str]:
-        """Columns of the files that are not loaded, in lower case."""
-        columns = self._dataset.columns
-        dropped = {name.lower() for name in columns.drop}
-        if columns.select:
-            selected = {name.lower() for name in columns.select}
-            dropped |= {name.lower() for name in reading.columns.names} - selected
-        return dropped
-
     def _kind(self, path: str) -> Format | None:
         return self._dataset.format or format_of(path)
 
     def _format(self, units: Sequence[Unit]) -> Format:
-        if self._dataset.format is not None:
-            return self._dataset.format
-        formats = {format_of(unit.position): unit.position for unit in units}
-        if None in formats:
-            raise SourceReadError(
-                f"dataset {self._dataset.name}: the name {formats[None]} tells no format",
-                hint="Say which it is with format: csv | tsv | json | jsonl | parquet | arrow.",
-            )
+        formats = {self._place.kind(unit): unit.position for unit in units}
         if len(formats) > 1:
             raise SourceReadError(
                 f"dataset {self._dataset.name} has files of several formats: "
                 + ", ".join(sorted(formats.values())),
                 hint="Give each format a dataset of its own, or say which it is with format:.",
             )
-        return next(kind for kind in formats if kind is not None)
+        return next(iter(formats))
 
     @contextmanager
     def _translated(self, paths: Sequence[str]) -> Iterator[None]:
@@ -221,21 +205,6 @@ def _packed(units: Sequence[Unit], reading: Reading) -> list[Batch]:
         current.append(unit)
         size += unit.size or 0
     return [*batches, Batch(tuple(current), reading.as_dict())] if current else batches
-
-
-@contextmanager
-def _arrow_stream(path: str) -> Iterator[Any]:
-    import pyarrow as pa
-
-    with pa.memory_map(path) as file:
-        try:
-            opened = pa.ipc.open_file(file)
-        except pa.ArrowInvalid:
-            file.seek(0)
-            yield pa.ipc.open_stream(file)
-            return
-        batches = (opened.get_batch(i) for i in range(opened.num_record_batches))
-        yield pa.RecordBatchReader.from_batches(opened.schema, batches)
 
 
 def _read_error(text: str, paths: Sequence[str], dataset: str) -> SourceReadError:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect_etl.connectors.files.listing import glob_literal
+from prefect_etl.connectors.files.place import Place
 from prefect_etl.core.sql import literal
 from prefect_etl.core.unit import Unit
-from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import SourceReadError
 
 if TYPE_CHECKING:
@@ -50,27 +49,24 @@ class _Field:
     long: bool
 
 
-def assert_exact(
-    session: Session, folder: Path, units: Sequence[Unit], dropped: Collection[str]
-) -> None:
+def assert_exact(place: Place, units: Sequence[Unit], dropped: Collection[str]) -> None:
     """Refuse Parquet files with values that would change.
 
     Args:
-        session: The engine.
-        folder: Of the files.
+        place: Where they are.
         units: Files of one schema.
         dropped: Columns that are not loaded, in lower case.
 
     Raises:
         SourceReadError: There is one; its file and column are named.
     """
-    first = literal(glob_literal(str(folder / units[0].position)))
-    rows = session.query(_SCHEMA.format(digits=_MOST_DIGITS, file=first))
+    first = literal(place.scanned(units[:1])[0])
+    rows = place.session.query(_SCHEMA.format(digits=_MOST_DIGITS, file=first))
     for field in _fields(rows):
         if field.column.lower() in dropped or not (field.long or field.int96 or field.zoned):
             continue
         for unit in units:
-            if field.long or _has_nanoseconds(folder / unit.position, field):
+            if field.long or _has_nanoseconds(place.path(unit), field):
                 raise SourceReadError(
                     f"{unit.position}: column {field.column} has {_named(field)}, which the "
                     "engine would change",

@@ -8,11 +8,11 @@ column. Here lines are left out only where the user says so.
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.connectors.files.config import FilesDataset, Format
-from prefect_etl.connectors.files.listing import first_line, glob_literal, open_plain
+from prefect_etl.connectors.files.listing import first_line, open_plain
+from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.sql import literal
@@ -29,16 +29,15 @@ _ISO_DATE = "%Y-%m-%d"
 _DELIMITERS = b",;\t|"
 
 
-def sniff(
-    cursor: duckdb.DuckDBPyConnection, folder: Path, dataset: FilesDataset, kind: Format, unit: Unit
-) -> Reading:
+def sniff(cursor: duckdb.DuckDBPyConnection, place: Place, unit: Unit) -> Reading:
     """Dialect and types of one file, with what the user pinned.
 
     Raises:
         SourceReadError: Its first lines do not look like the others.
     """
-    pinned = _pinned(dataset, kind)
-    reading = _sniff(cursor, folder, kind, unit, pinned)
+    dataset = place.dataset
+    pinned = _pinned(dataset, place.kind(unit))
+    reading = _sniff(cursor, place, unit, pinned)
     if dataset.skip is None and reading.options["skip"]:
         lines = reading.options["skip"]
         raise SourceReadError(
@@ -47,34 +46,30 @@ def sniff(
             "in their number of fields, or say skip: 0 and delimiter:.",
         )
     if len(reading.columns) == 1 and "delim" not in pinned:
-        line = first_line(folder, unit.position, dataset.skip or 0)
+        line = first_line(place.folder, unit.position, dataset.skip or 0)
         if used := [sign for sign in _DELIMITERS if sign in line]:
             # With the likely delimiter the reader names the line that does not fit.
             likely = bytes([max(used, key=line.count)]).decode()
-            return _sniff_with(cursor, folder, dataset, unit, pinned | {"delim": likely})
+            return _sniff_with(cursor, place, unit, pinned | {"delim": likely})
     return reading
 
 
 def _sniff_with(
-    cursor: duckdb.DuckDBPyConnection,
-    folder: Path,
-    dataset: FilesDataset,
-    unit: Unit,
-    pinned: dict[str, Any],
+    cursor: duckdb.DuckDBPyConnection, place: Place, unit: Unit, pinned: dict[str, Any]
 ) -> Reading:
     import duckdb
 
     try:
-        return _sniff(cursor, folder, "csv", unit, pinned)
+        return _sniff(cursor, place, unit, pinned)
     except duckdb.Error as error:
-        with open_plain(folder / unit.position) as stream:
+        with open_plain(place.path(unit)) as stream:
             head = stream.read(_HEAD).decode("utf-8", "replace")
         lines = csv.reader(head.splitlines(), delimiter=pinned["delim"])
         counts = [len(line) for line in lines if line][:-1]
         odd = next((n for n, count in enumerate(counts, 1) if count != counts[0]), None)
         where = f"line {odd} has {counts[odd - 1]} fields, line 1 has {counts[0]}" if odd else ""
         raise SourceReadError(
-            f"{dataset.name}: {unit.position} cannot be read as CSV: {where or error}",
+            f"{place.dataset.name}: {unit.position} cannot be read as CSV: {where or error}",
             hint="Mend the file, or say delimiter: and quote: if they are others.",
         ) from error
 
@@ -93,14 +88,10 @@ def _pinned(dataset: FilesDataset, kind: Format) -> dict[str, Any]:
 
 
 def _sniff(
-    cursor: duckdb.DuckDBPyConnection,
-    folder: Path,
-    kind: Format,
-    unit: Unit,
-    pinned: dict[str, Any],
+    cursor: duckdb.DuckDBPyConnection, place: Place, unit: Unit, pinned: dict[str, Any]
 ) -> Reading:
     arguments = "".join(f", {name} = {literal(value)}" for name, value in pinned.items())
-    file = literal(glob_literal(str(folder / unit.position)))
+    file = literal(place.scanned([unit])[0])
     found = cursor.execute(
         "SELECT Delimiter, Quote, Escape, SkipRows, HasHeader, Columns, DateFormat, "
         f"TimestampFormat FROM sniff_csv({file}{arguments})"
@@ -117,4 +108,4 @@ def _sniff(
     if timestamp_format:
         dialect["timestampformat"] = timestamp_format
     schema = TableSchema.from_pairs((c["name"], c["type"]) for c in columns)
-    return Reading(kind, schema, pinned | dialect)
+    return Reading(place.kind(unit), schema, pinned | dialect)

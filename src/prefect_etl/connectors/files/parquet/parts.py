@@ -2,7 +2,7 @@
 
 The parts of a file have its version, so they are new, changed and loaded together. The first one
 has the file's path as its position, the others ``path//2`` and so on: a file that grows over the
-limit, or shrinks below it, keeps positions that the ledger knows. No listed path has ``//`` in it.
+limit, or shrinks below it, keeps positions that the ledger knows.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from prefect_etl.connectors.files.config import Format
 from prefect_etl.connectors.files.listing import glob_literal
+from prefect_etl.connectors.files.positions import part_position
 from prefect_etl.core.ledger import KnownUnit
 from prefect_etl.core.sql import literal
 from prefect_etl.core.unit import Unit
@@ -23,26 +24,6 @@ from prefect_etl.engine.duckdb import Session
 PART_BYTES = 128 << 20
 # DuckDB's name for the number of a row in its file.
 ROW = "file_row_number"
-
-
-def part_position(path: str, number: int) -> str:
-    """The position of a part of a file, from 1.
-
-    Example:
-        >>> part_position("a.parquet", 1), part_position("a.parquet", 2)
-        ('a.parquet', 'a.parquet//2')
-    """
-    return path if number == 1 else f"{path}//{number}"
-
-
-def file_of(position: str) -> str:
-    """The path of the file that a unit is, or is a part of.
-
-    Example:
-        >>> file_of("a.parquet//2"), file_of("a.parquet")
-        ('a.parquet', 'a.parquet')
-    """
-    return position.partition("//")[0]
 
 
 def with_parts(

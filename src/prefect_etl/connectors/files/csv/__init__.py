@@ -1,0 +1,41 @@
+"""CSV and TSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from prefect_etl.connectors.files.csv.broadening import broaden
+from prefect_etl.connectors.files.csv.scan import as_text, converted, csv_source, integers
+from prefect_etl.connectors.files.csv.types import detect
+from prefect_etl.connectors.files.form import Better
+from prefect_etl.connectors.files.place import Place
+from prefect_etl.connectors.files.reading import Reading, all_small, unit_index
+from prefect_etl.connectors.files.settling import settle
+from prefect_etl.core.rows import Relation, Rows
+from prefect_etl.core.schema import TableSchema
+from prefect_etl.core.unit import Unit
+
+__all__ = ["FORM"]
+
+
+class _Csv:
+    def detect(self, place: Place, units: Sequence[Unit]) -> list[tuple[Reading, list[Unit]]]:
+        return detect(place, units)
+
+    def settle(self, place: Place, reading: Reading, table: TableSchema | None) -> Reading:
+        return settle(reading, place.dataset, table)
+
+    def better(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Better:
+        return Better(broaden(place, reading, units))
+
+    @contextmanager
+    def rows(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Rows]:
+        source = csv_source(as_text(reading, integers(reading)), place.scanned(units))
+        yield Relation(
+            f"SELECT {converted(reading.columns)}{unit_index(units)} FROM {source}",
+            whole_units=all_small(units),
+        )
+
+
+FORM = _Csv()
