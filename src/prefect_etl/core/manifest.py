@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from prefect_etl.core.aside import Repair
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Batch, Unit
 
@@ -19,11 +20,15 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class ExtractedUnit:
-    """A unit in a batch's Parquet file: rows ``first_row`` to ``first_row + rows - 1``, from 0."""
+    """A unit in a batch's Parquet file: rows ``first_row`` to ``first_row + rows - 1``, from 0.
+
+    ``rejected`` records more could not be read as rows; they are in the file of rejects beside it.
+    """
 
     unit: Unit
     first_row: int
     rows: int
+    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Manifest:
         reading: How the units were read.
         bytes: Size of the Parquet file.
         created_ns: When reading began, nanoseconds since the epoch.
+        repairs: What was mended on the way.
     """
 
     batch_id: str
@@ -55,6 +61,12 @@ class Manifest:
     bytes: int
     created_ns: int
     reading: Mapping[str, Any] = field(default_factory=dict)
+    repairs: tuple[Repair, ...] = ()
+
+    @property
+    def rejected(self) -> int:
+        """Records that could not be read as rows."""
+        return sum(entry.rejected for entry in self.units)
 
     @property
     def rows(self) -> int:
@@ -88,9 +100,9 @@ class Manifest:
             raise ValueError("not a manifest of this version of prefect_etl")
         data["schema"] = TableSchema.from_pairs(tuple(pair) for pair in data["schema"])
         data["units"] = tuple(
-            ExtractedUnit(Unit(**entry["unit"]), entry["first_row"], entry["rows"])
-            for entry in data["units"]
+            ExtractedUnit(**entry | {"unit": Unit(**entry["unit"])}) for entry in data["units"]
         )
+        data["repairs"] = tuple(Repair(**repair) for repair in data["repairs"])
         return cls(**data)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from prefect_etl.core.accounting import Accounting, total
+from prefect_etl.core.aside import Repair
 
 DatasetStatus = Literal["loaded", "replayed", "unchanged", "failed", "skipped"]
 TransformationStatus = Literal["built", "unchanged", "failed", "skipped"]
@@ -47,6 +48,7 @@ class DatasetReport:
         schema_changes: In words.
         rules: Broken rules with their counts.
         quarantine: Path of the quarantine file, where one was written.
+        repairs: What the source mended while it read.
         window: The window of a backfill.
     """
 
@@ -67,6 +69,7 @@ class DatasetReport:
     schema_changes: tuple[str, ...] = ()
     rules: tuple[RuleCount, ...] = ()
     quarantine: str | None = None
+    repairs: tuple[Repair, ...] = ()
     window: str = ""
 
 
@@ -178,5 +181,6 @@ def _dataset_report(part: dict[str, Any]) -> DatasetReport:
             "counts": Accounting(**part["counts"]),
             "schema_changes": tuple(part["schema_changes"]),
             "rules": tuple(RuleCount(**rule) for rule in part["rules"]),
+            "repairs": tuple(Repair(**repair) for repair in part.get("repairs", ())),
         }
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from prefect_etl.core.aside import Aside
 
 # In a batch of several units: the column that holds each row's unit, as its index in the batch.
 UNIT_INDEX = "_etl_unit"
@@ -33,12 +35,14 @@ class Relation:
         whole_units: Each unit is so small that one thread reads it from end to end. Units may then
             be written in any order, which is five times as fast; rows keep theirs within a unit.
         ordered: Whether the order of the rows of a unit says anything.
+        aside: Tells, once all rows were read, what was not among them; None where all was read.
     """
 
     sql: str
     parameters: Sequence[Any] | Mapping[str, Any] = ()
     whole_units: bool = False
     ordered: bool = True
+    aside: Callable[[], Aside] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,13 @@ class ArrowRows:
             their own types: of values that Arrow, or a driver, carries as text only.
         ordered: Whether the order of rows says anything. Where it does not, as in a table of a
             database, they may be written in another one, in less memory.
+        aside: As of a :class:`Relation`.
     """
 
     stream: Any
     select: str = f"SELECT * FROM {STREAM}"
     ordered: bool = True
+    aside: Callable[[], Aside] | None = None
 
 
 Rows = Relation | ArrowRows

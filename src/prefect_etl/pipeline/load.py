@@ -27,7 +27,8 @@ from prefect_etl.pipeline.check import Checked, assert_acceptable, check
 from prefect_etl.pipeline.extract import Extracted
 from prefect_etl.pipeline.planner import loads_to_replay, table_name
 from prefect_etl.pipeline.prepare import Prepared, RawFile, prepare
-from prefect_etl.pipeline.quarantine import Origin, Quarantine, QuarantineEntry
+from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
+from prefect_etl.pipeline.rejected import Origin, Unreadable, aside_rows, with_unreadable
 from prefect_etl.pipeline.unchanged import holds_the_same
 from prefect_etl.pipeline.workspace import Workspace
 
@@ -43,6 +44,10 @@ class _Numbered:
 
     def read(self) -> dict[int, int]:
         return {number: m.units[index].rows for number, m, index in self.units}
+
+    def rejected(self) -> dict[int, int]:
+        """Records by unit id that could not be read as rows."""
+        return {number: m.units[i].rejected for number, m, i in self.units if m.units[i].rejected}
 
     def origins(self) -> list[Origin]:
         entries = ((number, m.units[index]) for number, m, index in self.units)
@@ -190,6 +195,8 @@ class _Loading:
         """The report of a load that would change nothing; None where it may."""
         zone = self.workspace.raw.dataset(self.spec.name)
         session = self.workspace.session
+        if any(manifest.rejected for manifest in manifests):  # they are to be told of again
+            return None
         if not holds_the_same(session, zone, self.spec, self.state, manifests):
             return None
         for manifest in manifests:
@@ -214,12 +221,14 @@ class _Loading:
         numbered = self._number(manifests)
         table = None if self.refresh else self.state.schema
         prepared = prepare(numbered.files, self.spec, table)
+        unreadable = self._unreadable(numbered)
         checked = check(self.workspace.session, prepared, self.spec, numbered.read())
+        checked = with_unreadable(self.workspace.session, checked, unreadable, self.spec)
         units = tuple(
             LoadUnit(number, m.units[i].unit, m.batch_id, checked.counts[number], m.created_ns)
             for number, m, i in numbered.units
         )
-        entry = self._put_aside(prepared, checked, numbered)
+        entry = self._put_aside(prepared, checked, unreadable, numbered)
         assert_acceptable(checked, self.spec, entry.path if entry else None)
         window = window_of(manifests)
         load = Load(
@@ -253,7 +262,8 @@ class _Loading:
             _settle(self.workspace, self.spec.name, record)
         except StorageError as error:  # the load is published, and the next run settles it
             logger.warning("%s", error)
-        return self._report(load, result, checked, entry)
+        report = self._report(load, result, checked, entry)
+        return replace(report, repairs=tuple(r for m in manifests for r in m.repairs))
 
     def _cursor(self, schema: TableSchema, rows: str, window: Window | None) -> str | None:
         """The highest cursor ever loaded; of rows that lose or are deleted, too."""
@@ -283,10 +293,16 @@ class _Loading:
         )
         return _Numbered(files, tuple((numbers[m.batch_id, i], m, i) for m, i in places))
 
+    def _unreadable(self, numbered: _Numbered) -> Unreadable:
+        zone = self.workspace.raw.dataset(self.spec.name)
+        found = ((zone.rejects(file.manifest), file.unit_ids) for file in numbered.files)
+        files = tuple((path, unit_ids) for path, unit_ids in found if path is not None)
+        return Unreadable(numbered.rejected(), files)
+
     def _put_aside(
-        self, prepared: Prepared, checked: Checked, numbered: _Numbered
+        self, prepared: Prepared, checked: Checked, unreadable: Unreadable, numbered: _Numbered
     ) -> QuarantineEntry | None:
-        if checked.bad is None or self.replays is not None:  # a replayed row is there already
+        if not checked.quarantined or self.replays is not None:  # a replayed row is there already
             return None
         quarantine = Quarantine(self.workspace.quarantine)
         version = self.replays or self.state.version + 1
@@ -302,7 +318,9 @@ class _Loading:
             path=str(path),
         )
         origins = numbered.origins()
-        quarantine.write(self.workspace.session, entry, prepared, checked, origins)
+        quarantine.write(
+            self.workspace.session, entry, aside_rows(prepared, checked, unreadable, origins)
+        )
         return entry
 
     def _report(

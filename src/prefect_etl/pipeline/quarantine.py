@@ -1,24 +1,20 @@
 """Rows that broke their contract: one Parquet file a load, beside the raw zone.
 
-Each row keeps the source's columns as they were, and where it came from: ``_rules``, ``_reasons``,
-``_source`` (the unit's position), ``_row`` (its place there, from 1) and ``_run_id``.
+Each row keeps the source's columns as they were, and where it came from; see
+:mod:`prefect_etl.pipeline.rejected`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
 from prefect_etl.core.manifest import LoadRecord
 from prefect_etl.core.report import RuleCount
-from prefect_etl.core.rows import ROW_NUMBER, UNIT_ID
 from prefect_etl.core.sql import literal
 from prefect_etl.engine.duckdb import Session, storage_error
-from prefect_etl.pipeline.check import Checked
-from prefect_etl.pipeline.prepare import Prepared
 from prefect_etl.storage.durable import (
     make_folder,
     publish,
@@ -27,15 +23,6 @@ from prefect_etl.storage.durable import (
     sync_file,
     temporary_for,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where the rows of a unit are: ``first_row`` less at the source than in the raw file."""
-
-    unit_id: int
-    position: str
-    first_row: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +66,23 @@ class Quarantine:
         name = quote(dataset, safe="").replace(".", "%2E")
         return self.folder / name / f"{version:08d}-{run_id}.parquet"
 
-    def write(
-        self,
-        session: Session,
-        entry: QuarantineEntry,
-        prepared: Prepared,
-        checked: Checked,
-        origins: Sequence[Origin],
-    ) -> None:
-        """Write the bad rows of a load, durably, before the load is published."""
+    def write(self, session: Session, entry: QuarantineEntry, rows: str) -> None:
+        """Write the bad rows of a load, durably, before the load is published.
+
+        Args:
+            session: The engine.
+            entry: What they are.
+            rows: SQL: they.
+        """
         import duckdb
 
         path = Path(entry.path)
         temporary = temporary_for(path, entry.run_id)
-        origins = [o for o in origins if checked.counts[o.unit_id].quarantined]
         with storage_errors("the quarantine"):
             make_folder(path.parent)
             try:
                 session.query(
-                    f"COPY ({_rows(prepared, checked, origins, entry.run_id)}) "
+                    f"COPY (SELECT *, {literal(entry.run_id)} AS _run_id FROM ({rows})) "
                     f"TO {literal(temporary)} (FORMAT parquet, COMPRESSION zstd)"
                 )
             except duckdb.IOException as error:
@@ -138,15 +123,3 @@ def _entry(path: Path) -> QuarantineEntry:
     # The file may have been moved with its folder since.
     data["path"] = str(path.with_suffix(".parquet"))
     return QuarantineEntry(**data, rules=rules)
-
-
-def _rows(prepared: Prepared, checked: Checked, origins: Sequence[Origin], run_id: str) -> str:
-    named = ", ".join(f"({o.unit_id}, {literal(o.position)}, {o.first_row})" for o in origins)
-    return (
-        f"SELECT r.* EXCLUDE ({UNIT_ID}, {ROW_NUMBER}), b.rules AS _rules, b.reasons AS _reasons, "
-        f"o.position AS _source, b.{ROW_NUMBER} - o.first_row AS _row, "
-        f"{literal(run_id)} AS _run_id "
-        f"FROM ({checked.bad}) b JOIN ({prepared.source}) r USING ({UNIT_ID}, {ROW_NUMBER}) "
-        f"JOIN (VALUES {named}) o(unit_id, position, first_row) ON o.unit_id = b.{UNIT_ID} "
-        f"ORDER BY b.{UNIT_ID}, b.{ROW_NUMBER}"
-    )

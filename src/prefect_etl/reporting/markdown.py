@@ -125,6 +125,8 @@ def _notes(report: RunReport) -> Iterator[str]:
             yield f"- {name}: {_escaped(equation(dataset.counts))}"
         for change in dataset.schema_changes:
             yield f"- {name}: {_escaped(change)}"
+        for repair in dataset.repairs:
+            yield f"- {name}: {_escaped(f'repaired {repair}')}"
         for rule in dataset.rules:
             fate = _escaped(FATES.get(rule.on_violation, rule.on_violation))
             yield f"- {name}: {counted(rule.rows, 'row')} {fate}: {_escaped(rule.reason)}"

@@ -162,6 +162,8 @@ def _dataset_notes(dataset: DatasetReport) -> Iterator[tuple[str, str]]:
         yield f"{name}: {equation(dataset.counts)}", ""
     for change in dataset.schema_changes:
         yield f"{name}: {change}", "cyan"
+    for repair in dataset.repairs:
+        yield f"{name}: repaired {repair}", "yellow"
     for rule in dataset.rules:
         fate = FATES.get(rule.on_violation, rule.on_violation)
         rows = counted(rule.rows, "row")

@@ -3,6 +3,7 @@
 ::
 
     <root>/<dataset>/batches/<batch id>/data.parquet     rows in the source's order
+                                        rejects.parquet  what could not be read as rows, if any
                                         manifest.json    published with it, by one rename
                      loads/00000001.json                 which batches made a version
     <root>/leases/<run id>.lock                          runs that are alive
@@ -17,10 +18,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
+from prefect_etl.core.aside import Aside
 from prefect_etl.core.manifest import LoadRecord, Manifest
 from prefect_etl.core.rows import Rows
 from prefect_etl.core.unit import Batch
@@ -39,7 +43,7 @@ from prefect_etl.storage.durable import (
 from prefect_etl.storage.lease import is_alive
 from prefect_etl.storage.parquet import write_parquet
 
-_DATA, _MANIFEST = "data.parquet", "manifest.json"
+_DATA, _REJECTS, _MANIFEST = "data.parquet", "rejects.parquet", "manifest.json"
 NEW, GONE = ".new-", ".gone-"
 
 
@@ -88,6 +92,10 @@ class DatasetZone:
         """The Parquet file of a batch."""
         return self._batches / batch_id / _DATA
 
+    def rejects(self, manifest: Manifest) -> Path | None:
+        """The file of what could not be read of a batch; None where there is nothing."""
+        return self._batches / manifest.batch_id / _REJECTS if manifest.rejected else None
+
     def batch_ids(self) -> list[str]:
         """Ids of all complete batches, oldest version first."""
         if not self._batches.is_dir():
@@ -131,7 +139,10 @@ class DatasetZone:
             size = self.data(batch_id).stat().st_size
         except FileNotFoundError:
             return None
-        return manifest if manifest is not None and manifest.bytes == size else None
+        if manifest is None or manifest.bytes != size:
+            return None
+        rejects = self.rejects(manifest)
+        return manifest if rejects is None or rejects.is_file() else None
 
     def write(
         self,
@@ -164,17 +175,25 @@ class DatasetZone:
             new.mkdir()
             try:
                 written = write_parquet(session, rows, new / _DATA, batch.units, limit)
+                aside = rows.aside() if rows.aside else Aside()
+                if aside.rejects is not None:
+                    copyfile(aside.rejects, new / _REJECTS)
+                    sync_file(new / _REJECTS)
                 manifest = Manifest(
                     batch_id=batch_id,
                     dataset=self.dataset,
                     extends=extends,
                     lineage=lineage,
                     run_id=self._zone.run_id,
-                    units=written.units,
+                    units=tuple(
+                        replace(entry, rejected=aside.counts.get(index, 0))
+                        for index, entry in enumerate(written.units)
+                    ),
                     schema=written.schema,
                     bytes=(new / _DATA).stat().st_size,
                     created_ns=started,
                     reading=batch.reading,
+                    repairs=tuple(aside.repairs),
                 )
                 sync_file(new / _DATA)
                 write_file(new / _MANIFEST, manifest.to_json())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import unquote
 
 from pydantic import Field, field_validator
@@ -11,7 +11,9 @@ from pydantic import Field, field_validator
 from prefect_etl.connectors.base import ConnectionConfig
 from prefect_etl.core.dataset import DatasetSpec, Names
 
-Format = Literal["csv", "tsv", "json", "jsonl", "parquet", "arrow"]
+Format = Literal["csv", "tsv", "json", "jsonl", "parquet", "arrow", "excel"]
+BadRows = Literal["quarantine", "repair", "fail"]
+Nested = Literal["keep", "columns", "json"]
 
 _ENDINGS: dict[str, Format] = {
     ".csv": "csv",
@@ -26,6 +28,11 @@ _ENDINGS: dict[str, Format] = {
     ".arrow": "arrow",
     ".feather": "arrow",
     ".ipc": "arrow",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xls": "excel",
+    ".xlsb": "excel",
+    ".ods": "excel",
 }
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
@@ -63,8 +70,65 @@ class FilesDataset(DatasetSpec):
     delimiter: str | None = Field(None, min_length=1, description="Detected if not given (CSV).")
     quote: str | None = Field(None, max_length=1, description="Detected if not given (CSV).")
     escape: str | None = Field(None, max_length=1, description="Detected if not given (CSV).")
-    header: bool | None = Field(None, description="Detected if not given (CSV).")
-    skip: int | None = Field(None, ge=0, description="Lines to leave out at the start (CSV).")
+    header: bool | None = Field(None, description="Detected if not given (CSV, Excel).")
+    header_lines: int | None = Field(
+        None, ge=1, le=10, description="So many lines name the columns together (CSV, Excel)."
+    )
+    skip: int | None = Field(
+        None, ge=0, description="Lines to leave out at the start; detected if not given (CSV)."
+    )
+    footer: int | None = Field(
+        None, ge=0, description="Lines to leave out at the end; detected if not given (CSV)."
+    )
+    comment: str | None = Field(
+        None, min_length=1, description="Lines that begin with it are left out (CSV)."
+    )
+    encoding: str | None = Field(
+        None, min_length=1, description="As Python names it; detected if not given (CSV, JSON)."
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="The decimal sign; detected if not given (CSV)."
+    )
+    thousands: Literal[",", ".", "'", " ", "_"] | None = Field(
+        None, description="The sign between thousands; detected if not given (CSV)."
+    )
+    dates: Names = Field(
+        (), description="Formats of dates and times, as strptime's; detected if not given (CSV)."
+    )
+    block: int | None = Field(
+        None, ge=1, description="Which of several tables in one file, from 1 (CSV)."
+    )
+    bad_rows: BadRows = Field(
+        "quarantine",
+        description="Records that cannot be read as rows: quarantine puts them aside, repair mends "
+        "what can be mended and tells of it, fail refuses the file (CSV, JSON Lines, Excel).",
+    )
+    nested: Nested = Field(
+        "keep",
+        description="Objects in objects: kept as structs, spread over columns (a_b), or kept as "
+        "JSON (JSON).",
+    )
+    records: str | None = Field(
+        None,
+        min_length=1,
+        description="Where the records are: data.items; a list within records makes a child table "
+        "(JSON).",
+    )
+    parent: Names = Field(
+        (),
+        description="Columns of the record that a list is in, to go with each of its items (JSON).",
+    )
+    sheet: str | Annotated[int, Field(ge=1)] | None = Field(
+        None, description="A sheet's name or number; the only one if not given (Excel)."
+    )
+    cells: str | None = Field(None, description="Cells to read: B2:F100 (Excel).")
+    member: str | None = Field(
+        None, min_length=1, description="Which files of an archive, as a glob; all if not given."
+    )
+    trusted: bool = Field(
+        False,
+        description="Read without first trying the file in a process of its own (Parquet, Arrow).",
+    )
 
     @field_validator("path")
     @classmethod

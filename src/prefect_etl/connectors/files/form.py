@@ -22,6 +22,7 @@ _MODULES: Mapping[Format, str] = {
     "jsonl": "json",
     "parquet": "parquet",
     "arrow": "arrow",
+    "excel": "excel",
 }
 
 

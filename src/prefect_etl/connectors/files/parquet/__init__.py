@@ -14,7 +14,7 @@ from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading, unit_index
 from prefect_etl.core.rows import Relation, Rows
 from prefect_etl.core.schema import TableSchema
-from prefect_etl.core.sql import identifier, literal
+from prefect_etl.core.sql import literal
 from prefect_etl.core.unit import Unit
 
 __all__ = ["FORM"]
