@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from prefect_etl.orchestration.routing.by_size import route_by_size
     from prefect_etl.orchestration.routing.reference import FrameReference
     from prefect_etl.orchestration.validation import DataValidationError, handle_validation_error
+    from prefect_etl.pipeline.reading import read
     from prefect_etl.utils.database import (
         DatabaseConnection,
         DatabasePool,
@@ -78,6 +79,7 @@ _HOMES = {
     "handle_validation_error": "prefect_etl.orchestration.validation",
     "map_partitions": "prefect_etl.orchestration.partitions",
     "metrics": "prefect_etl.orchestration.metrics",
+    "read": "prefect_etl.pipeline.reading",
     "read_metrics": "prefect_etl.orchestration.metrics",
     "resource": "prefect_etl.utils.resources",
     "route_by_size": "prefect_etl.orchestration.routing.by_size",
@@ -119,6 +121,7 @@ __all__ = [
     "handle_validation_error",
     "map_partitions",
     "metrics",
+    "read",
     "read_metrics",
     "resource",
     "route_by_size",

@@ -109,7 +109,8 @@ def _read(request: Request, reading: Reading, fields: Any) -> dict[str, Any]:
                 f"{option} is for databases, and SOURCE is a file",
                 hint="Say --into for the table's name.",
             )
-        return {"path": reading.path, "format": request.format, "where": request.where}
+        found = {"path": reading.path, "format": request.format, "where": request.where}
+        return found | ({"bad_rows": "fail"} if "bad_rows" in fields else {})
     if (request.table is None) == (request.query is None):
         raise ConfigError(
             "say what to copy: --table NAME or --query SQL, one of them",

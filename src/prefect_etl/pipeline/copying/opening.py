@@ -14,6 +14,7 @@ from prefect_etl.core.schema import UNKNOWN, Column, TableSchema
 from prefect_etl.core.sql import literal
 from prefect_etl.core.unit import Batch
 from prefect_etl.engine.duckdb import Session
+from prefect_etl.errors import SourceReadError
 from prefect_etl.pipeline.prepare import OpenRows
 from prefect_etl.storage.parquet import write_parquet
 
@@ -29,22 +30,35 @@ class Opened:
         parts: Its rows, in the order in which later ones win.
         stream: What the parts read, where they are one stream.
         arrived: Rows that came by the stream so far.
+        read: What was read, which knows what was not among its rows.
         holding: Closes the source; that asserts that what was read can be trusted.
     """
 
     parts: tuple[OpenRows, ...]
     stream: ArrowRows | None = None
     arrived: int = 0
+    read: Sequence[Rows] = ()
     holding: ExitStack = field(default_factory=ExitStack)
 
     def confirm(self) -> None:
         """Close the source: it raises where something changed, or was not whole.
 
         Raises:
-            SourceReadError: A file is truncated.
+            SourceReadError: A file is truncated, or has records that are no rows.
             SourceChangedError: A file changed meanwhile.
         """
+        _assert_all_rows(self.read)
         self.holding.close()
+
+
+def _assert_all_rows(read: Sequence[Rows]) -> None:
+    """A copy has no quarantine: what cannot be read as a row fails it."""
+    rejected = sum(sum(rows.aside().counts.values()) for rows in read if rows.aside)
+    if rejected:
+        raise SourceReadError(
+            f"{rejected} records cannot be read as rows",
+            hint="A pipeline puts them aside and loads the others; see `prefect-etl inspect`.",
+        )
 
 
 @contextmanager
@@ -70,7 +84,9 @@ def opened(
     with ExitStack() as holding:
         rows = [holding.enter_context(source.read(batch)) for batch in batches]
         if len(rows) == 1 and isinstance(rows[0], ArrowRows) and not keep:
-            yield _streamed(rows[0], session, holding, arrived)
+            streamed = _streamed(rows[0], session, holding, arrived)
+            streamed.read = rows
+            yield streamed
             return
         parts = tuple(
             _landed(part, batch, session, folder / f"{index:06d}.parquet")
@@ -79,8 +95,9 @@ def opened(
             for index, (part, batch) in enumerate(zip(rows, batches, strict=True))
         )
         if keep:
+            _assert_all_rows(rows)
             holding.close()
-        yield Opened(parts, holding=holding)
+        yield Opened(parts, read=() if keep else rows, holding=holding)
 
 
 def _related(rows: Relation, session: Session) -> OpenRows:
