@@ -43,6 +43,11 @@ COMMANDS = {
         "  prefect-etl copy $SHOP duckdb:///shop.duckdb --table 'public.*' --mode replace\n"
         "  cat orders.csv | prefect-etl copy - duckdb:///shop.duckdb --into orders",
     ),
+    "inspect": Command(
+        "inspect:inspect",
+        "Look at a file: how it is written, its columns, its first rows; draft its pins.",
+        "prefect-etl inspect orders.csv --pin encoding=cp1252",
+    ),
     "backfill": Command(
         "backfill:backfill",
         "Load windows of the past, each as a Prefect run; what is loaded already is left out.",

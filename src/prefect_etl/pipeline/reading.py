@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from prefect_etl.connectors.base import Closing, ConnectionConfig, Connector, Source
+from prefect_etl.connectors.files.config import FilesConnection
 from prefect_etl.connectors.registry import connector_for
 from prefect_etl.core.aside import REJECT_COLUMNS, Repair
 from prefect_etl.core.dataset import DatasetSpec
@@ -85,7 +86,7 @@ def read(source: str | os.PathLike[str], *, memory_limit: str = "1GiB", **pins: 
     connector, connection, given = _source(os.fspath(source))
     if connector.dataset is None or connector.source is None:
         raise ConfigError(f"{connector.name} cannot be read from")
-    spec = _dataset(connector.dataset, given | pins)
+    spec = dataset_of(connector.dataset, {**given, **pins})
     with TemporaryDirectory(prefix="prefect_etl-read-") as folder:
         session = Session(memory_limit=memory_limit, spill=Path(folder) / "spill")
         with closing(session):
@@ -102,16 +103,25 @@ def _source(text: str) -> tuple[Connector, ConnectionConfig, dict[str, Any]]:
     if _SCHEME.match(text) and not text.startswith("file:"):
         connector = connector_for(text)
         return connector, connector.connection.from_uri(text, Path.cwd()), {}
+    folder, name = file_end(text)
+    return connector_for("file:"), FilesConnection(folder=folder), {"path": name}
+
+
+def file_end(text: str) -> tuple[Path, str]:
+    """The folder of a file, and its name there, as a dataset's ``path`` has it."""
     path = Path(text.removeprefix("file:").removeprefix("//")).expanduser().absolute()
-    connector = connector_for("file:")
-    return (
-        connector,
-        connector.connection.model_validate({"folder": path.parent}),
-        {"path": path.name},
-    )
+    return path.parent, path.name
 
 
-def _dataset(model: type[DatasetSpec], fields: dict[str, Any]) -> DatasetSpec:
+D = TypeVar("D", bound=DatasetSpec)
+
+
+def dataset_of(model: type[D], fields: Mapping[str, Any]) -> D:
+    """A dataset of the keys that a user gave.
+
+    Raises:
+        ConfigError: One is not a key of it, or has no such value.
+    """
     try:
         return model.model_validate({"name": "rows", "write": "replace", **fields})
     except ValidationError as error:
@@ -153,7 +163,7 @@ class _Reading:
             path = self.folder / f"{index:06d}.parquet"
             path.unlink(missing_ok=True)
             with self.source.read(batch) as rows:
-                written = write_parquet(self.session, _in_order(rows), path, batch.units)
+                written = write_parquet(self.session, in_order(rows), path, batch.units)
                 aside = rows.aside() if rows.aside else None
                 if aside is not None and aside.rejects is not None:
                     rejects.append(self._kept(aside.rejects, batch, index))
@@ -186,7 +196,8 @@ class _Reading:
                 cursor.execute("SET preserve_insertion_order = false")
 
 
-def _in_order(rows: Rows) -> Rows:
+def in_order(rows: Rows) -> Rows:
+    """The same rows, in the order of their units."""
     return replace(rows, whole_units=False) if isinstance(rows, Relation) else rows
 
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from prefect_etl.connectors.files.config import Format
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading
+from prefect_etl.core.inspection import Fact
 from prefect_etl.core.rows import Rows
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Unit
@@ -67,6 +68,28 @@ class Form(Protocol):
         self, place: Place, reading: Reading, units: Sequence[Unit]
     ) -> AbstractContextManager[Rows]:
         """The rows of files of one batch, with the index of the file where there are several."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What a form found out about a file, for people; see :class:`~prefect_etl.core.inspection`."""
+
+    facts: tuple[Fact, ...] = ()
+    notes: tuple[str, ...] = ()
+    pins: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A form that guesses, and can say what it guessed and how sure it is."""
+
+    def explain(self, place: Place, unit: Unit) -> Explained:
+        """What was found out about a file.
+
+        Raises:
+            SourceReadError: Nothing can be found out.
+        """
         ...
 
 
