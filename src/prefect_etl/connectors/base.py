@@ -30,6 +30,7 @@ __all__ = [
     "Connector",
     "Destination",
     "FoundTable",
+    "Locating",
     "Previewing",
     "Refinable",
     "Relation",
@@ -89,6 +90,24 @@ class Previewing(Protocol):
 
     def schema(self, batch: Batch) -> TableSchema | None:
         """The columns that reading the batch will give, as far as they are known."""
+        ...
+
+
+@runtime_checkable
+class Locating(Protocol):
+    """A source of text, which can say in which line of its file a row begins."""
+
+    def lines(self, unit: Unit, rows: Sequence[int]) -> Sequence[int | None]:
+        """The first line, from 1, of each of some rows of a unit.
+
+        Args:
+            unit: As it was read.
+            rows: Their places among the unit's rows, from 1; records that could not be read do
+                not count.
+
+        Returns:
+            As many as were asked for; None where the unit is not what it was, or has no lines.
+        """
         ...
 
 
