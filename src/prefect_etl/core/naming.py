@@ -49,3 +49,29 @@ def assert_apart(pairs: Iterable[tuple[str, str]], dataset: str) -> None:
                 f"{dataset}: columns {other!r} and {source!r} would both be called {name!r}",
                 hint="Rename or drop one with columns: {rename: …} or {drop: …}.",
             )
+
+
+def assert_distinct(names: Iterable[str], where: str) -> None:
+    """Make sure that an engine that does not look at case tells columns apart.
+
+    DuckDB would call the second of ``Case`` and ``case`` by another name, without a word.
+
+    Args:
+        names: The columns, as the source calls them.
+        where: Named in the error.
+
+    Raises:
+        SchemaError: Two are alike; shows both.
+
+    Example:
+        >>> assert_distinct(["id", "Name"], "orders")
+    """
+    taken: dict[str, str] = {}
+    for name in names:
+        if name.lower() in taken:
+            raise SchemaError(
+                f"{where}: columns {taken[name.lower()]!r} and {name!r} have one name where case "
+                "does not count",
+                hint="Give one another name, or leave it out, at the source.",
+            )
+        taken[name.lower()] = name

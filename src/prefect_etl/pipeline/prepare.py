@@ -24,6 +24,10 @@ from prefect_etl.errors import SchemaError
 KEEP = "_etl_keep"
 # Of a contract's type rule: whether a value was there and did not convert.
 FAILED_PREFIX = "_etl_failed_"
+# DuckDB's name for the number of a file.
+_FILE = "file_index"
+# Columns; whether files are packed; the number of a file that is read alone.
+_Group = tuple[TableSchema, bool, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,15 +188,18 @@ def _assert_columns(schema: TableSchema, spec: DatasetSpec) -> None:
 def prepare(files: Sequence[RawFile], spec: DatasetSpec, table: TableSchema | None) -> Prepared:
     """Build the SELECT over the raw files of a load.
 
-    Files of one schema are scanned together; a schema of its own gets a branch of its own.
+    Files of one schema are scanned together; a schema of its own gets a branch of its own, and
+    so does a file with a column of the name by which DuckDB tells files apart.
 
     Raises:
         SchemaError: The files do not fit together, or not into the table.
     """
-    groups: dict[tuple[TableSchema, bool], list[RawFile]] = {}
-    for file in files:
-        groups.setdefault((file.manifest.schema, file.manifest.packed), []).append(file)
-    evolution = evolution_of([schema for schema, _ in groups], spec, table)
+    groups: dict[_Group, list[RawFile]] = {}
+    for index, file in enumerate(files):
+        schema = file.manifest.schema
+        apart = index if schema.find(_FILE) else None
+        groups.setdefault((schema, file.manifest.packed, apart), []).append(file)
+    evolution = evolution_of([schema for schema, *_ in groups], spec, table)
     failing = _failing(groups, spec)
     sources = {key: _raw_level(key[0], spec, members) for key, members in groups.items()}
     rows = [_table_level(sources[key], key[0], spec, evolution.schema, failing) for key in groups]
@@ -232,8 +239,8 @@ def prepare_open(
     return Prepared(evolution, " UNION ALL ".join(rows), " UNION ALL BY NAME ".join(sources))
 
 
-def _failing(groups: Mapping[tuple[TableSchema, bool], object], spec: DatasetSpec) -> list[str]:
-    names = [p.column.name for raw, _ in groups for p in project(raw, spec) if p.failed]
+def _failing(groups: Mapping[_Group, object], spec: DatasetSpec) -> list[str]:
+    names = [p.column.name for raw, *_ in groups for p in project(raw, spec) if p.failed]
     return list(dict.fromkeys(names))
 
 
@@ -275,12 +282,12 @@ def _numbering(files: Sequence[RawFile]) -> tuple[str, str]:
     lists = (
         f"unnest([{', '.join(map(str, numbers))}]) AS {name}"
         for name, numbers in zip(
-            ("etl_file", "etl_index", "etl_number"), zip(*numbered, strict=True), strict=True
+            ("_etl_file", "_etl_index", "_etl_number"), zip(*numbered, strict=True), strict=True
         )
     )
-    within = f" AND etl_index = {UNIT_INDEX}" if first.manifest.packed else ""
-    return "CAST(etl_number AS BIGINT)", (
-        f" JOIN (SELECT {', '.join(lists)}) ON etl_file = file_index{within}"
+    within = f" AND _etl_index = {UNIT_INDEX}" if first.manifest.packed else ""
+    return "CAST(_etl_number AS BIGINT)", (
+        f" JOIN (SELECT {', '.join(lists)}) ON _etl_file = {_FILE}{within}"
     )
 
 

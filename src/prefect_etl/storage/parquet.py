@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.core.manifest import ExtractedUnit
+from prefect_etl.core.naming import assert_distinct
 from prefect_etl.core.rows import STREAM, UNIT_INDEX, ArrowRows, Relation, Rows
 from prefect_etl.core.schema import UNKNOWN, Column, TableSchema
 from prefect_etl.core.sql import identifier, literal
@@ -25,6 +26,8 @@ COMPRESSION = "snappy"
 # Of a row group while it is made, where rows may be wide: some megabytes each. DuckDB keeps to it
 # only where it need not keep the order.
 _GROUP_BYTES = 16 * 2**20
+# Names by which a file's rows are numbered, DuckDB's and ours: columns cannot have them.
+_TAKEN = frozenset({"file_row_number", UNIT_INDEX})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +46,24 @@ def write_parquet(
     Raises:
         StorageError: The disk refused.
         AccountingError: The file has other rows than were written.
-        SourceReadError: A column is of a type that would come back otherwise.
+        SchemaError: The names of two columns differ in case only.
+        SourceReadError: A column is of a type that would come back otherwise, or has a name that
+            a file cannot give back.
     """
-    with session.cursor() as cursor, _relation(cursor, rows) as whole:
+    with session.cursor() as cursor, _relation(cursor, rows, units) as whole:
         relation = _limited(whole, limit)
         described = cursor.execute(f"DESCRIBE {relation.sql}", relation.parameters).fetchall()
         unknown = _null_columns(rows)
+        packed = len(units) > 1
         schema = TableSchema(
             tuple(
                 Column(name, UNKNOWN if name in unknown else kind)
                 for name, kind, *_ in described
-                if name != UNIT_INDEX
+                if not (packed and name == UNIT_INDEX)
             )
         )
+        _assert_named(schema, units)
         _assert_restorable(schema, units)
-        packed = len(units) > 1
         columns = [_stored(column) for column in schema]
         if packed:
             columns.append(f"CAST({UNIT_INDEX} AS INTEGER) AS {UNIT_INDEX}")
@@ -73,13 +79,16 @@ def write_parquet(
 
 
 @contextmanager
-def _relation(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[Relation]:
+def _relation(
+    cursor: duckdb.DuckDBPyConnection, rows: Rows, units: Sequence[Unit]
+) -> Iterator[Relation]:
     if isinstance(rows, Relation):
         yield rows
         return
     import pyarrow as pa
 
     reader = _reader(rows, pa)
+    assert_distinct(reader.schema.names, units[0].position)
     cursor.register(STREAM, reader)
     try:
         yield Relation(rows.select, ordered=rows.ordered)
@@ -107,6 +116,16 @@ def _null_columns(rows: Rows) -> set[str]:
 
     schema = pa.schema(rows.stream.schema if hasattr(rows.stream, "schema") else rows.stream)
     return {field.name for field in schema if pa.types.is_null(field.type)}
+
+
+def _assert_named(schema: TableSchema, units: Sequence[Unit]) -> None:
+    for column in schema:
+        if column.name.lower() in _TAKEN:
+            raise SourceReadError(
+                f"{units[0].position}: the column name {column.name} is taken: rows are numbered "
+                "by it in the raw zone",
+                hint="Give the column another name at the source, or in a query.",
+            )
 
 
 def _assert_restorable(schema: TableSchema, units: Sequence[Unit]) -> None:

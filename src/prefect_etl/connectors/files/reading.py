@@ -13,6 +13,8 @@ from prefect_etl.core.sql import identifier
 from prefect_etl.core.unit import Unit
 
 _SMALL = 8 << 20
+# DuckDB's name for the number of a file; a column of that name hides it.
+_FILE = "file_index"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,12 @@ class Reading:
 
 def unit_index(units: Sequence[Unit]) -> str:
     """The column that tells files of one batch apart; nothing where there is one."""
-    return f", file_index AS {UNIT_INDEX}" if len(units) > 1 else ""
+    return f", {_FILE} AS {UNIT_INDEX}" if len(units) > 1 else ""
+
+
+def are_read_alone(reading: Reading) -> bool:
+    """Whether files cannot share a batch, because nothing would tell them apart."""
+    return reading.format == "arrow" or reading.columns.find(_FILE) is not None
 
 
 def retyped(schema: TableSchema, types: Mapping[str, str]) -> TableSchema:

@@ -19,7 +19,7 @@ from prefect_etl.connectors.files.listing import (
 from prefect_etl.connectors.files.parquet.parts import fitted, row_ranges, with_parts
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.positions import file_of
-from prefect_etl.connectors.files.reading import Reading, nothing, retyped
+from prefect_etl.connectors.files.reading import Reading, are_read_alone, nothing, retyped
 from prefect_etl.connectors.files.soundness import assert_named
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.schema import TableSchema
@@ -194,7 +194,7 @@ def _by_file(units: Sequence[Unit]) -> dict[str, list[Unit]]:
 
 
 def _packed(units: Sequence[Unit], reading: Reading) -> list[Batch]:
-    most = 1 if reading.format == "arrow" else BATCH_UNITS
+    most = 1 if are_read_alone(reading) else BATCH_UNITS
     batches: list[Batch] = []
     current: list[Unit] = []
     size = 0

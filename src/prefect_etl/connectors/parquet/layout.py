@@ -41,7 +41,7 @@ _VERSIONS = ".versions"
 _NEW, _LINK = ".new-", ".link-"
 _POLL_SECONDS = 0.02
 # What a file system, a URL or a reader's pattern would understand in its own way.
-_UNSAFE = re.compile(r'[\x00-\x1f%/\\:*?"<>|\[\]{}]|^\.|[. ]$')
+_UNSAFE = re.compile(r'[\x00-\x1f%=/\\:*?"<>|\[\]{}]|^\.|[. ]$')
 
 
 def folder_name(name: str) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Bytes of a name; the server would cut what is longer, without an error.
 MAX_NAME = 63
+# https://www.postgresql.org/docs/current/ddl-system-columns.html
+_OF_THE_SYSTEM = frozenset({"ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"})
 _EPOCH_MICROSECONDS = 946_684_800_000_000  # of 2000-01-01, where PostgreSQL's time begins
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 _LIST = re.compile(r"(.+)\[\d*\]")
@@ -122,10 +124,10 @@ def all_carried(columns: Iterable[Column], dataset: str) -> list[Carried]:
 
 
 def assert_name(name: str, what: str) -> None:
-    """Refuse a name that the server would cut.
+    """Refuse a name that the server would cut, or that all its tables have already.
 
     Raises:
-        SchemaError: It is longer than 63 bytes.
+        SchemaError: It is longer than 63 bytes, or the name of a system column.
 
     Example:
         >>> assert_name("orders", "table")
@@ -137,6 +139,11 @@ def assert_name(name: str, what: str) -> None:
             f"{what} {name} has {size} bytes; PostgreSQL would cut it to {cut}",
             hint=f"Give it a name of at most {MAX_NAME} bytes, for example with columns: "
             "{rename: …} or into:.",
+        )
+    if name in _OF_THE_SYSTEM and what.endswith("column"):
+        raise SchemaError(
+            f"{what} {name} has a name that every table of PostgreSQL has for itself",
+            hint=f"Give it another one with columns: {{rename: {{{name}: …}}}}.",
         )
 
 

@@ -12,6 +12,7 @@ from prefect_etl.connectors.assured import (
     values_that_fit,
 )
 from prefect_etl.connectors.postgres import ledger, tables
+from prefect_etl.connectors.postgres.columns import assert_name
 from prefect_etl.connectors.postgres.writing import Writer, spelled_as_table
 from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.load import Load
@@ -44,6 +45,8 @@ def publish(
         ConfigError: The table belongs to another pipeline or dataset, or SQL of the user's ended
             the transaction.
     """
+    for name, what in zip(table, ("schema", "table"), strict=True):
+        assert_name(name, what)
     connection.execute(_BEGIN.encode())
     connection.execute(f"SET LOCAL lock_timeout = '{int(session.wait * 1000)}ms'".encode())
     ledger.lock(connection, table)

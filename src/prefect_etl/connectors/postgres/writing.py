@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.connectors.postgres import tables
-from prefect_etl.connectors.postgres.columns import Carried, all_carried, assert_name
+from prefect_etl.connectors.postgres.columns import Carried, all_carried
 from prefect_etl.connectors.postgres.copying import Into, copy_into, travelling
 from prefect_etl.connectors.postgres.dialect import PostgresDialect, Transaction
 from prefect_etl.connectors.postgres.ledger import SCHEMA as LEDGER
@@ -75,8 +75,6 @@ class Writer:
             AccountingError: Other rows came than were to.
             SchemaError: A name, a type or a value does not fit.
         """
-        for name, what in zip(self.table, ("schema", "table"), strict=True):
-            assert_name(name, what)
         if tables.oid_of(self.connection, self.table) is None:
             return self._create()
         if self.load.refresh or self.load.dataset.write == "replace":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.connectors.base import ArrowRows, Relation, Rows, Source
+from prefect_etl.core.naming import assert_distinct
 from prefect_etl.core.rows import STREAM, UNIT_INDEX
 from prefect_etl.core.schema import UNKNOWN, Column, TableSchema
 from prefect_etl.core.sql import literal
@@ -84,14 +85,14 @@ def opened(
     with ExitStack() as holding:
         rows = [holding.enter_context(source.read(batch)) for batch in batches]
         if len(rows) == 1 and isinstance(rows[0], ArrowRows) and not keep:
-            streamed = _streamed(rows[0], session, holding, arrived)
+            streamed = _streamed(rows[0], batches[0], session, holding, arrived)
             streamed.read = rows
             yield streamed
             return
         parts = tuple(
             _landed(part, batch, session, folder / f"{index:06d}.parquet")
             if keep or isinstance(part, ArrowRows) or part.parameters
-            else _related(part, session)
+            else _related(part, batch, session)
             for index, (part, batch) in enumerate(zip(rows, batches, strict=True))
         )
         if keep:
@@ -100,14 +101,17 @@ def opened(
         yield Opened(parts, read=() if keep else rows, holding=holding)
 
 
-def _related(rows: Relation, session: Session) -> OpenRows:
+def _related(rows: Relation, batch: Batch, session: Session) -> OpenRows:
     described = session.query(f"DESCRIBE {rows.sql}")
-    return OpenRows(rows.sql, TableSchema(tuple(_columns(described))))
+    return OpenRows(rows.sql, TableSchema(tuple(_columns(described, batch))))
 
 
-def _columns(described: Sequence[tuple[Any, ...]], nulls: frozenset[str] = frozenset()) -> Any:
+def _columns(
+    described: Sequence[tuple[Any, ...]], batch: Batch, nulls: frozenset[str] = frozenset()
+) -> Any:
+    packed = len(batch.units) > 1
     for name, kind, *_ in described:
-        if name != UNIT_INDEX:
+        if not (packed and name == UNIT_INDEX):
             yield Column(name, UNKNOWN if name in nulls else kind)
 
 
@@ -117,19 +121,24 @@ def _landed(rows: Rows, batch: Batch, session: Session, path: Path) -> OpenRows:
 
 
 def _streamed(
-    rows: ArrowRows, session: Session, holding: ExitStack, arrived: Callable[[int], None]
+    rows: ArrowRows,
+    batch: Batch,
+    session: Session,
+    holding: ExitStack,
+    arrived: Callable[[int], None],
 ) -> Opened:
     import pyarrow as pa
 
     reader = rows.stream
     if not isinstance(reader, pa.RecordBatchReader):
         reader = pa.RecordBatchReader.from_stream(reader)
+    assert_distinct(reader.schema.names, batch.units[0].position)
     nulls = frozenset(f.name for f in reader.schema if pa.types.is_null(f.type))
     with session.cursor() as cursor:
         cursor.register(STREAM, reader)
         described = cursor.execute(f"DESCRIBE {rows.select}").fetchall()
         cursor.unregister(STREAM)
-    part = OpenRows(rows.select, TableSchema(tuple(_columns(described, nulls))))
+    part = OpenRows(rows.select, TableSchema(tuple(_columns(described, batch, nulls))))
     found = Opened((part,), holding=holding)
     found.stream = ArrowRows(_counting(reader, found, arrived))
     return found

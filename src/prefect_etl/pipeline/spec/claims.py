@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from prefect_etl.connectors.base import Connector
 from prefect_etl.core.dataset import DatasetSpec
@@ -11,6 +12,8 @@ from prefect_etl.pipeline.spec.document import Mistake, Place, dotted
 
 # Where a destination keeps its ledger.
 _RESERVED_SCHEMA = "_prefect_etl"
+# Bytes of a name as a folder is called; file systems take 255.
+_LONGEST = 240
 
 
 def claim_mistakes(
@@ -65,6 +68,16 @@ def partition_mistakes(
 
 
 def _illegal(part: DatasetSpec | TransformationSpec, schema: str) -> str | None:
+    for name in (part.name, schema, part.table):
+        try:
+            size = len(quote(name, safe=""))
+        except UnicodeEncodeError:
+            return f"{name!r} is no text that can be written: it has half of a character"
+        if size > _LONGEST:
+            return (
+                f"{name[:20]}… is too long: it makes a folder's name of {size} bytes, and may "
+                f"make one of {_LONGEST}"
+            )
     if "" in (part.into, part.schema_) or "\0" in schema + part.table:
         return "into: and schema: must not be empty or contain a NUL character"
     if schema.casefold() == _RESERVED_SCHEMA:
