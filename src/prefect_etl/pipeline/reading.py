@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from glob import has_magic
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -108,8 +109,17 @@ def _source(text: str) -> tuple[Connector, ConnectionConfig, dict[str, Any]]:
 
 
 def file_end(text: str) -> tuple[Path, str]:
-    """The folder of a file, and its name there, as a dataset's ``path`` has it."""
+    """The folder of a file, and its name there, as a dataset's ``path`` has it.
+
+    Raises:
+        SourceReadError: There is no such file, and it is no glob.
+    """
     path = Path(text.removeprefix("file:").removeprefix("//")).expanduser().absolute()
+    if not path.exists() and not has_magic(path.name):
+        near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise SourceReadError(
+            f"there is no file {text}{did_you_mean(path.name, near)}", hint="Check the path."
+        )
     return path.parent, path.name
 
 
