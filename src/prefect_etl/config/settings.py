@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_settings import (
@@ -36,12 +38,13 @@ from pydantic_settings import (
 )
 
 from prefect_etl.config.deployment import DeploymentSettings, fields_at
-from prefect_etl.config.secrets import register_uri
+from prefect_etl.config.secrets import register_secret, register_uri
 from prefect_etl.config.sources import ENVIRONMENTS, PREFIX, Layer, merged, read_layers, unknown
 from prefect_etl.errors import ConfigError
 
 _MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B)", re.IGNORECASE)
 _CONNECTION_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_SECRET = ("connections", "metrics_password")
 _WORDING = {
     "int_parsing": "should be a whole number",
     "float_parsing": "should be a number",
@@ -62,6 +65,19 @@ def _upper(value: Any) -> Any:
 
 def _forever(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().lower() == "forever" else value
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches what listens at an address.
+
+    Example:
+        >>> is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+        (True, True, False)
+    """
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def _cores() -> int:
@@ -129,8 +145,14 @@ class Settings(BaseSettings):
         le=65535,
         description="Port of a Prometheus endpoint while a process runs; 0 takes a free one.",
     )
+    metrics_password: SecretStr | None = Field(
+        None,
+        min_length=8,
+        description="Who reads the endpoint has to give it, as the user prefect-etl.",
+    )
     metrics_address: str = Field(
-        "127.0.0.1", description="Address of that endpoint; anything wider has no password."
+        "127.0.0.1",
+        description="Address of that endpoint; one that others reach needs metrics_password.",
     )
     metrics_retention: float = Field(
         30.0, ge=0, description="Days that the metrics of a run are kept in the home folder."
@@ -179,6 +201,19 @@ class Settings(BaseSettings):
                 f"with a letter, unlike {', '.join(wrong)}"
             )
         return connections
+
+    @field_validator("metrics_address")
+    @classmethod
+    def _wider_with_a_password(cls, address: str, info: ValidationInfo) -> str:
+        known = info.data  # the fields above
+        if known.get("metrics_port") is None or is_loopback(address):
+            return address
+        if known.get("metrics_password") is None:
+            raise ValueError(
+                "is where others reach the metrics: set metrics_password, too, or leave it at "
+                "127.0.0.1"
+            )
+        return address
 
     def data_folder(self, root: Path) -> Path:
         """Where the raw zone, quarantine, run log and reports of a pipeline are.
@@ -232,6 +267,8 @@ def load_settings_with_origins(folder: Path | None = None, **overrides: Any) -> 
         )
     for uri in settings.connection_uris().values():
         register_uri(uri)
+    if settings.metrics_password is not None:
+        register_secret(settings.metrics_password.get_secret_value())
     origins = {
         key: next(layer.label for layer, part in zip(layers, parts, strict=True) if key in part)
         for key in merged(parts)
@@ -273,7 +310,5 @@ def _say(fault: Any, key: str, last: str) -> str:
             f"{text}, not {given!r}{unknown(given, ENVIRONMENTS).removeprefix('unknown setting')}"
         )
     # A connection's value may be a password in the wrong place; it is not shown.
-    shown = (
-        key != "connections" and isinstance(given, str | int | float) and repr(given) not in text
-    )
+    shown = key not in _SECRET and isinstance(given, str | int | float) and repr(given) not in text
     return f"{text}, not {given!r}" if shown else text

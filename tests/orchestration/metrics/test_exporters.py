@@ -91,13 +91,30 @@ def test_the_endpoint_listens_on_loopback_only(run):
     assert done.stdout.strip() == "127.0.0.1", done.stderr
 
 
-def test_a_wider_address_is_taken_when_it_is_said(run):
+def test_a_wider_address_is_taken_with_a_password_that_is_asked_for(run):
+    program = """
+        import urllib.error
+        from base64 import b64encode
+        port = exporters.endpoint().rpartition(":")[2].split("/")[0]
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics")
+        try:
+            urllib.request.urlopen(request, timeout=5)
+        except urllib.error.HTTPError as error:
+            print(error.code)
+        request.add_header("Authorization", "Basic " + b64encode(b"prefect-etl:pass-word").decode())
+        print(exporters.endpoint(), "rows" in urllib.request.urlopen(request).read().decode())
+    """
     done, _ = run(
-        *(RECORD, "print(exporters.endpoint())"),
+        *(RECORD, program),
         PREFECT_ETL_METRICS_PORT="0",
         PREFECT_ETL_METRICS_ADDRESS="0.0.0.0",
+        PREFECT_ETL_METRICS_PASSWORD="pass-word",
     )
-    assert done.stdout.startswith("http://0.0.0.0:"), done.stderr
+    assert done.returncode == 0, done.stderr
+    refused, told = done.stdout.splitlines()
+    assert refused == "401"
+    assert told.startswith("http://0.0.0.0:")
+    assert told.endswith("True")
 
 
 def test_a_busy_port_costs_one_warning(run):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect_etl.config.settings import Settings
 from prefect_etl.errors import ConfigError
+from prefect_etl.orchestration.metrics.password import guarded
 from prefect_etl.utils.metrics import scopes
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _prometheus(settings: Settings) -> list[MetricReader]:
     if settings.metrics_port is None:
         return []
     from opentelemetry.exporter.prometheus import PrometheusMetricReader
-    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client import CollectorRegistry, make_wsgi_app, start_http_server
 
     registry = CollectorRegistry()
     address, port = settings.metrics_address, settings.metrics_port
@@ -100,6 +101,9 @@ def _prometheus(settings: Settings) -> list[MetricReader]:
             *(address, port, error.strerror or error),
         )
         return []
+    if settings.metrics_password is not None:
+        # Before there is anything to be read: the registry is empty until a reader has it.
+        server.set_app(guarded(make_wsgi_app(registry), settings.metrics_password))
     atexit.register(server.server_close)
     shown = f"[{address}]" if ":" in address else address
     _addresses[:] = [f"http://{shown}:{server.server_port}/metrics"]

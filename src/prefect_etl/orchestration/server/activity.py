@@ -1,4 +1,4 @@
-"""The outermost layer of the server: who it is, and when it was last used."""
+"""The outermost layer of the server: who it is, whom it answers, and when it was last used."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from prefect_etl.orchestration.server.probe import HEALTH_PATH, IDENTITY_PATH
 
@@ -17,12 +18,52 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+_OWN_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def is_foreign(scope: Scope) -> bool:
+    """Whether a browser sends a request for another site's page, or by another name.
+
+    Example:
+        >>> is_foreign({"headers": [(b"host", b"127.0.0.1:4200")]})
+        False
+        >>> is_foreign({"headers": [(b"host", b"evil.example:4200")]})
+        True
+        >>> is_foreign({"headers": [(b"host", b"localhost:4200"), (b"origin", b"http://a.b")]})
+        True
+    """
+    headers = dict(scope.get("headers") or ())
+    named = ((b"host", b"//"), (b"origin", b""))
+    urls = [before + headers[name] for name, before in named if name in headers]
+    return any(_host(url.decode("latin-1")) not in _OWN_NAMES for url in urls)
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    headers = [(b"content-type", b"text/plain")]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": b"this server answers its own machine\n"})
+
+
 class Activity:
     """An ASGI app around Prefect's that answers for its identity and notes every use.
 
     An open request or websocket is use for as long as it is open; a running flow keeps a
     websocket open for its events, so a long quiet task does not lose its server. A visible page
     of the UI asks again and again, and is use too. Questions about health are not.
+
+    The server has no password, and Prefect answers any page: what a browser sends for a page of
+    another site is refused, and so is what was sent to another name than this machine's own.
 
     Args:
         app: Prefect's app.
@@ -53,6 +94,8 @@ class Activity:
         """Pass a request on to Prefect's app, or answer the one about identity."""
         if scope["type"] == "lifespan" or scope["path"] == HEALTH_PATH:
             await self._app(scope, receive, send)
+        elif is_foreign(scope):
+            await _refuse(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == IDENTITY_PATH:
             await self._identify(scope["method"], send)
         else:
