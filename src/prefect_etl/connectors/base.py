@@ -6,7 +6,7 @@ one connection; a source to one dataset as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,13 +97,16 @@ class Previewing(Protocol):
 class Locating(Protocol):
     """A source of text, which can say in which line of its file a row begins."""
 
-    def lines(self, unit: Unit, rows: Sequence[int]) -> Sequence[int | None]:
+    def lines(
+        self, unit: Unit, rows: Sequence[int], reading: Mapping[str, Any] | None = None
+    ) -> Sequence[int | None]:
         """The first line, from 1, of each of some rows of a unit.
 
         Args:
             unit: As it was read.
             rows: Their places among the unit's rows, from 1; records that could not be read do
                 not count.
+            reading: How the unit's batch was read; found out anew where it is not given.
 
         Returns:
             As many as were asked for; None where the unit is not what it was, or has no lines.
