@@ -16,7 +16,8 @@ REASONS = ["v is less than 0", "name is null"]
 
 def quarantined(path: str | None) -> list[Any]:
     assert path is not None
-    return duckdb.execute(f"SELECT * FROM read_parquet('{path}')").fetchall()
+    shown = "* EXCLUDE (_line, _key, _text)"
+    return duckdb.execute(f"SELECT {shown} FROM read_parquet('{path}')").fetchall()
 
 
 def test_a_bad_row_is_put_aside_with_reason_and_place(project: Project) -> None:
@@ -27,8 +28,8 @@ def test_a_bad_row_is_put_aside_with_reason_and_place(project: Project) -> None:
     assert (report.counts.inserted, report.counts.quarantined) == (1, 2)
     run_id = quarantined(report.quarantine)[0][-1]
     assert quarantined(report.quarantine) == [
-        (2, -1, None, ["v.ge", "name.nullable"], REASONS, "a.csv", 2, None, None, run_id),
-        (3, -2, "y", ["v.ge"], ["v is less than 0"], "b.csv", 1, None, None, run_id),
+        (2, -1, None, ["v.ge", "name.nullable"], REASONS, "a.csv", 2, run_id),
+        (3, -2, "y", ["v.ge"], ["v is less than 0"], "b.csv", 1, run_id),
     ]
 
 

@@ -66,6 +66,8 @@ class Load:
             trusted. None itself where the numbers are known before, and stand in the units.
         replays: The version that the load made when it was first published, where it is published
             again; it may skip versions that a refresh made needless.
+        older: Its rows are older than all that the table has, and no cursor says so: where a key is
+            there, they lose.
     """
 
     pipeline: str
@@ -85,6 +87,7 @@ class Load:
     stream: ArrowRows | None = None
     counted: Callable[[], int | None] | None = None
     replays: int | None = None
+    older: bool = False
 
     def counts(self, written: int) -> dict[int, Accounting]:
         """What is known of the rows of each unit, when all of them were given to the destination.

@@ -55,3 +55,38 @@ class Batch:
     def size(self) -> int:
         """Bytes at the source; 0 where unknown."""
         return sum(unit.size or 0 for unit in self.units)
+
+
+# Positions of rows that come from quarantine; no source has such a position.
+_REPLAY = "quarantine//"
+
+
+def replay_position(name: str, source: str = "") -> str:
+    """The position of rows that come from a file of quarantine.
+
+    Args:
+        name: The file's name.
+        source: The position of the unit that they were in; the file as a whole if empty.
+
+    Example:
+        >>> replay_position("00000002-r1", "a.csv")
+        'quarantine//00000002-r1//a.csv'
+    """
+    return f"{_REPLAY}{name}//{source}" if source else f"{_REPLAY}{name}"
+
+
+def is_replay(position: str) -> bool:
+    """Whether a position is that of rows from quarantine."""
+    return position.startswith(_REPLAY)
+
+
+def replayed_from(position: str) -> str | None:
+    """The position of the unit that rows from quarantine were in; None of all other positions.
+
+    Example:
+        >>> replayed_from("quarantine//00000002-r1//a.csv"), replayed_from("a.csv")
+        ('a.csv', None)
+    """
+    if not is_replay(position):
+        return None
+    return position.removeprefix(_REPLAY).partition("//")[2] or None

@@ -25,36 +25,17 @@ from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import StorageError, VersionConflict
 from prefect_etl.pipeline.check import Checked, assert_acceptable, check
 from prefect_etl.pipeline.extract import Extracted
+from prefect_etl.pipeline.numbering import Numbered, number
 from prefect_etl.pipeline.planner import loads_to_replay, table_name
-from prefect_etl.pipeline.prepare import Prepared, RawFile, prepare
+from prefect_etl.pipeline.prepare import Prepared, prepare
 from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
-from prefect_etl.pipeline.rejected import Origin, Unreadable, aside_rows, with_unreadable
+from prefect_etl.pipeline.rejected import Unreadable, with_unreadable
+from prefect_etl.pipeline.setting_aside import Replaying, SettingAside
+from prefect_etl.pipeline.standing import OLDER, REPLAYED, after, published
 from prefect_etl.pipeline.unchanged import holds_the_same
 from prefect_etl.pipeline.workspace import Workspace
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Numbered:
-    """The raw files of a load with their units, numbered in the order in which later ones win."""
-
-    files: tuple[RawFile, ...]
-    units: tuple[tuple[int, Manifest, int], ...]
-
-    def read(self) -> dict[int, int]:
-        return {number: m.units[index].rows for number, m, index in self.units}
-
-    def rejected(self) -> dict[int, int]:
-        """Records by unit id that could not be read as rows."""
-        return {number: m.units[i].rejected for number, m, i in self.units if m.units[i].rejected}
-
-    def origins(self) -> list[Origin]:
-        entries = ((number, m.units[index]) for number, m, index in self.units)
-        return [
-            Origin(number, entry.unit.position, entry.first_row - entry.unit.first_row)
-            for number, entry in entries
-        ]
 
 
 def load_dataset(workspace: Workspace, plan: DatasetPlan, extracted: Extracted) -> DatasetReport:
@@ -69,7 +50,7 @@ def load_dataset(workspace: Workspace, plan: DatasetPlan, extracted: Extracted) 
     started = time.monotonic()
     spec = workspace.dataset(plan.dataset).spec
     lineage = None if plan.refresh else plan.state.lineage
-    loading = _Loading(workspace, spec, plan.state, lineage, refresh=plan.refresh)
+    loading = Loading(workspace, spec, plan.state, lineage, refresh=plan.refresh)
     report = (not plan.refresh and loading.unneeded(extracted.manifests)) or loading.publish(
         extracted.manifests
     )
@@ -98,7 +79,7 @@ def replay_loads(workspace: Workspace, plan: DatasetPlan) -> DatasetReport:
     report = DatasetReport(spec.name, table_name(spec), "replayed", write=spec.write)
     for record in loads_to_replay(spec.name, state, zone.records()):
         manifests = zone.batches_of(record)
-        loading = _Loading(
+        loading = Loading(
             workspace, spec, state, record.lineage, refresh=record.refresh, replays=record.version
         )
         done = loading.publish(manifests)
@@ -124,17 +105,34 @@ def settle_last_load(workspace: Workspace, plan: DatasetPlan) -> None:
     if not zone.has_record(state.version, state.lineage):
         record = workspace.destination.last_load(spec)
         if record is not None:
-            _settle(workspace, plan.dataset, record)
+            found = (zone.manifest(name) for name in record.batches)
+            _settle(workspace, spec, record, [manifest for manifest in found if manifest])
     elif plan.action == "skip":  # a load sweeps when it is done
         zone.sweep(state.version, state.lineage, workspace.options.raw_retention_days)
 
 
-def _settle(workspace: Workspace, dataset: str, record: LoadRecord) -> None:
-    """All that follows a commit; the record comes last but one, as the sign that it was done."""
-    zone = workspace.raw.dataset(dataset)
-    Quarantine(workspace.quarantine).settle(dataset, record, workspace.run_id)
+def _settle(
+    workspace: Workspace,
+    spec: DatasetSpec,
+    record: LoadRecord,
+    read: Sequence[Manifest] | None,
+) -> None:
+    """All that follows a commit; the record comes last but one, as the sign that it was done.
+
+    Args:
+        workspace: The pipeline.
+        spec: The dataset.
+        record: The load.
+        read: Its batches; None where a load that was lost came again, which is no news.
+    """
+    zone, days = workspace.raw.dataset(spec.name), workspace.options.raw_retention_days
+    if read is not None:
+        quarantine = Quarantine(workspace.quarantine)
+        load = published(record, spec, read, window_of(read))
+        quarantine.settle(record, spec.name, workspace.run_id, lambda entry: after(entry, load))
+        quarantine.sweep(spec.name, days)
     zone.record(record)
-    zone.sweep(record.version, record.lineage, workspace.options.raw_retention_days)
+    zone.sweep(record.version, record.lineage, days)
 
 
 @contextmanager
@@ -181,7 +179,7 @@ def highest_cursor(session: Session, column: Column, rows: str, before: str | No
 
 
 @dataclass(frozen=True, slots=True)
-class _Loading:
+class Loading:
     """One load of one dataset, step by step."""
 
     workspace: Workspace
@@ -190,6 +188,7 @@ class _Loading:
     lineage: str | None
     refresh: bool
     replays: int | None = None
+    replaying: Replaying | None = None
 
     def unneeded(self, manifests: Sequence[Manifest]) -> DatasetReport | None:
         """The report of a load that would change nothing; None where it may."""
@@ -213,12 +212,14 @@ class _Loading:
         )
 
     def publish(self, manifests: Sequence[Manifest]) -> DatasetReport:
+        """Publish batches of the raw zone."""
         zone = self.workspace.raw.dataset(self.spec.name)
         with _readable([zone.data(manifest.batch_id) for manifest in manifests]):
             return self._publish(manifests)
 
     def _publish(self, manifests: Sequence[Manifest]) -> DatasetReport:
-        numbered = self._number(manifests)
+        zone = self.workspace.raw.dataset(self.spec.name)
+        numbered = number(zone, manifests, self.spec, self.state)
         table = None if self.refresh else self.state.schema
         prepared = prepare(numbered.files, self.spec, table)
         unreadable = self._unreadable(numbered)
@@ -228,6 +229,8 @@ class _Loading:
             LoadUnit(number, m.units[i].unit, m.batch_id, checked.counts[number], m.created_ns)
             for number, m, i in numbered.units
         )
+        if self._useless(checked):
+            return self._as_bad_as_before(manifests, checked)
         entry = self._put_aside(prepared, checked, unreadable, numbered)
         assert_acceptable(checked, self.spec, entry.path if entry else None)
         window = window_of(manifests)
@@ -248,6 +251,7 @@ class _Loading:
             whole=self._whole(manifests) and not checked.quarantined,
             moment=datetime.fromtimestamp(min(m.created_ns for m in manifests) / 1e9, UTC),
             replays=self.replays,
+            older=any(m.reading.get(OLDER) for m in manifests),
         )
         result = self.workspace.destination.commit(load)
         record = LoadRecord(
@@ -259,7 +263,7 @@ class _Loading:
             committed_ns=time.time_ns(),
         )
         try:
-            _settle(self.workspace, self.spec.name, record)
+            _settle(self.workspace, self.spec, record, None if self.replays else manifests)
         except StorageError as error:  # the load is published, and the next run settles it
             logger.warning("%s", error)
         report = self._report(load, result, checked, entry)
@@ -276,52 +280,57 @@ class _Loading:
 
     def _whole(self, manifests: Sequence[Manifest]) -> bool:
         """Whether the rows are all that the source has: it knows, or its user says so."""
+        if any(REPLAYED in m.reading for m in manifests):
+            return False
         return self.spec.missing == "delete" or all(m.reading.get("whole") for m in manifests)
 
-    def _number(self, manifests: Sequence[Manifest]) -> _Numbered:
-        """Number units by position: of two versions of a key the later file wins."""
-        places = [(m, i) for m in manifests for i in range(len(m.units))]
-        places.sort(key=lambda place: place[0].units[place[1]].unit.position)
-        first = self.state.next_unit_id
-        numbers = {(m.batch_id, i): first + n for n, (m, i) in enumerate(places)}
-        zone = self.workspace.raw.dataset(self.spec.name)
-        files = tuple(
-            RawFile(
-                m, zone.data(m.batch_id), tuple(numbers[m.batch_id, i] for i in range(len(m.units)))
-            )
-            for m in manifests
-        )
-        return _Numbered(files, tuple((numbers[m.batch_id, i], m, i) for m, i in places))
-
-    def _unreadable(self, numbered: _Numbered) -> Unreadable:
+    def _unreadable(self, numbered: Numbered) -> Unreadable:
         zone = self.workspace.raw.dataset(self.spec.name)
         found = ((zone.rejects(file.manifest), file.unit_ids) for file in numbered.files)
         files = tuple((path, unit_ids) for path, unit_ids in found if path is not None)
         return Unreadable(numbered.rejected(), files)
 
     def _put_aside(
-        self, prepared: Prepared, checked: Checked, unreadable: Unreadable, numbered: _Numbered
+        self, prepared: Prepared, checked: Checked, unreadable: Unreadable, numbered: Numbered
     ) -> QuarantineEntry | None:
-        if not checked.quarantined or self.replays is not None:  # a replayed row is there already
+        if self.replays is not None:  # what a lost load put aside is there already
             return None
-        quarantine = Quarantine(self.workspace.quarantine)
-        version = self.replays or self.state.version + 1
-        path = quarantine.path(self.spec.name, self.workspace.run_id, version)
-        entry = QuarantineEntry(
-            name=path.stem,
+        if not (checked.quarantined or self.replaying):
+            return None
+        aside = SettingAside(
+            self.workspace,
+            self.spec,
+            self.state.version + 1,
+            numbered,
+            prepared,
+            checked,
+            unreadable,
+            self.replaying,
+        )
+        return aside.write()
+
+    def _useless(self, checked: Checked) -> bool:
+        """Whether rows from quarantine are as bad as they were."""
+        if self.replaying is None:
+            return False
+        good = sum(c.read - c.filtered - c.quarantined for c in checked.counts.values())
+        known = {(rule.rule, rule.reason) for rule in self.replaying.entry.rules}
+        same = all((rule.rule, rule.reason) in known for rule in checked.rules)
+        return same and checked.read == checked.quarantined and not good
+
+    def _as_bad_as_before(self, manifests: Sequence[Manifest], checked: Checked) -> DatasetReport:
+        for manifest in manifests:
+            self.workspace.raw.dataset(self.spec.name).discard(manifest.batch_id)
+        return DatasetReport(
             dataset=self.spec.name,
-            run_id=self.workspace.run_id,
-            version=version,
-            rows=checked.quarantined,
+            table=table_name(self.spec),
+            status="unchanged",
+            reason="its rows break the same rules as before",
+            write=self.spec.write,
+            version=self.state.version,
+            counts=total(list(checked.counts.values())),
             rules=checked.rules,
-            loaded=False,
-            path=str(path),
         )
-        origins = numbered.origins()
-        quarantine.write(
-            self.workspace.session, entry, aside_rows(prepared, checked, unreadable, origins)
-        )
-        return entry
 
     def _report(
         self, load: Load, result: LoadResult, checked: Checked, entry: QuarantineEntry | None

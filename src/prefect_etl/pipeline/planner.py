@@ -11,7 +11,7 @@ from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.manifest import LoadRecord, Manifest
 from prefect_etl.core.plan import DatasetPlan
 from prefect_etl.core.schema import TableSchema
-from prefect_etl.core.unit import Batch, Unit
+from prefect_etl.core.unit import Batch, Unit, is_replay
 from prefect_etl.errors import ConfigError, EtlError, ReplayGapError, SchemaError
 from prefect_etl.pipeline.prepare import evolution_of
 from prefect_etl.pipeline.workspace import Workspace
@@ -60,7 +60,7 @@ def compare(units: Sequence[Unit], state: LedgerState) -> Differences:
         changed=tuple(
             u for u in units if u.position in known and known[u.position].unit.version != u.version
         ),
-        removed=tuple(position for position in known if position not in present),
+        removed=tuple(p for p in known if p not in present and not is_replay(p)),
     )
 
 

@@ -85,6 +85,8 @@ def latest_rows(load: Load, rows: Sequence[Incoming], counter: Counter) -> dict[
 
 def is_late(row: Incoming, old: Row | None, tombstone: Any, load: Load) -> bool:
     """Rule 2."""
+    if load.older and load.dataset.cursor_column is None:
+        return old is not None
     before = tombstone if old is None else cursor_of(old.values, load)
     return rank(cursor_of(row.values, load)) < rank(before)
 

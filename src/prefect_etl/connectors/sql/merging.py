@@ -146,7 +146,7 @@ def _action(target: Target, load: Load) -> str:
 def _late(target: Target, load: Load, present: str) -> str:
     """Whether a row is older than the table's, or than the deletion of its key."""
     if load.dataset.cursor_column is None:
-        return "FALSE"
+        return f"({present})" if load.older else "FALSE"
     column = load.evolution.schema[load.dataset.cursor_column]
     mine, theirs = (f"{table}.{identifier(column.name)}" for table in "st")
     less = f"{target.dialect.ordered(mine, column.type)} < "
