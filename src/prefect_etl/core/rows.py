@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from prefect_etl.core.aside import Aside
 
@@ -23,6 +23,14 @@ STREAM = "_etl_stream"
 RESERVED_PREFIX = "_etl_"
 
 
+class Engine(Protocol):
+    """An engine beside the session's: it runs in a process of its own."""
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run one statement and give all its rows."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """Rows that the engine reads itself: a DuckDB SELECT and its parameters.
@@ -36,6 +44,9 @@ class Relation:
             be written in any order, which is five times as fast; rows keep theirs within a unit.
         ordered: Whether the order of the rows of a unit says anything.
         aside: Tells, once all rows were read, what was not among them; None where all was read.
+        engine: What runs the SELECT, which has no parameters then: the session itself must not, as
+            what is read may be crafted. None: the session.
+        untyped: Columns of nothing but nulls, where the source says so.
     """
 
     sql: str
@@ -43,6 +54,8 @@ class Relation:
     whole_units: bool = False
     ordered: bool = True
     aside: Callable[[], Aside] | None = None
+    engine: Engine | None = None
+    untyped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ from prefect_etl.errors import BusyError, EtlError, StorageError
 if TYPE_CHECKING:
     import duckdb
 
+    from prefect_etl.engine.confined import Confined
+
 logger = logging.getLogger(__name__)
 _HOLDER = re.compile(r"\(PID (\d+)\)")
 _POLL_SECONDS = 0.05
@@ -32,6 +34,7 @@ _POLL_SECONDS = 0.05
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B", re.IGNORECASE)
 # DuckDB's own limit is for its buffers; what its allocator and threads take comes on top.
 _BUFFERS = 85  # percent
+_LEAST_SHARE = 256 << 20
 
 
 def bytes_of(size: str) -> int:
@@ -51,6 +54,15 @@ def bytes_of(size: str) -> int:
     return int(
         float(number) * (1024 if binary else 1000) ** ("KMGT".find(unit.upper()) + 1 if unit else 0)
     )
+
+
+def _buffers(memory: int) -> str:
+    return f"{memory * _BUFFERS // 100}B"
+
+
+def _share(memory: int) -> int:
+    """Bytes for the other process: half, or what Parquet needs at least."""
+    return max(memory // 2, min(memory, _LEAST_SHARE))
 
 
 class Session:
@@ -79,8 +91,9 @@ class Session:
     ) -> None:
         import duckdb
 
+        self._memory = bytes_of(memory_limit)
         config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{bytes_of(memory_limit) * _BUFFERS // 100}B",
+            "memory_limit": _buffers(self._memory),
             # A table's rows have no order, so a load need not buffer for one; the raw zone asks
             # for the source's order itself.
             "preserve_insertion_order": False,
@@ -107,6 +120,44 @@ class Session:
         self._guard = threading.Lock()
         self._running: set[duckdb.DuckDBPyConnection] = set()
         self._stops: list[Callable[[], None]] = []
+        self._confined: Confined | None = None
+
+    def confined(self) -> Confined:
+        """An engine in a process of its own, for files that may be crafted; see there."""
+        from prefect_etl.engine.confined import Confined
+
+        ((threads,),) = self.query("SELECT current_setting('threads')::INTEGER")
+        spill = self.scratch()
+        with self._guard:
+            if self._confined is None:
+                memory = _share(self._memory)
+                config = {
+                    "memory_limit": _buffers(memory),
+                    "threads": threads,
+                    "preserve_insertion_order": False,
+                    "autoinstall_known_extensions": False,
+                    "autoload_known_extensions": False,
+                    # What was read is not read again.
+                    "enable_external_file_cache": False,
+                }
+                if spill is not None:
+                    config["temp_directory"] = str(spill / "confined")
+                self._confined = Confined(config, memory, self._making_room)
+            return self._confined
+
+    @contextmanager
+    def _making_room(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Leave its share of the memory to the other process while that works."""
+        import duckdb
+
+        rest = max(self._memory - _share(self._memory), min(self._memory, _LEAST_SHARE))
+        with self.stopping(stop):
+            with suppress(duckdb.OutOfMemoryException):  # what is in use now, stays
+                self.query(f"SET GLOBAL memory_limit = '{_buffers(rest)}'")
+            try:
+                yield
+            finally:
+                self.query(f"SET GLOBAL memory_limit = '{_buffers(self._memory)}'")
 
     def scratch(self) -> Path | None:
         """The folder for what a reader keeps aside meanwhile; None: the system's.
@@ -245,6 +296,8 @@ class Session:
     def close(self) -> None:
         """Close the instance; statements that run are stopped."""
         self.interrupt()
+        if self._confined is not None:
+            self._confined.close()
         self._connection.close()
 
 

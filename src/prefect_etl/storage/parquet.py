@@ -52,7 +52,7 @@ def write_parquet(
     """
     with session.cursor() as cursor, _relation(cursor, rows, units) as whole:
         relation = _limited(whole, limit)
-        described = cursor.execute(f"DESCRIBE {relation.sql}", relation.parameters).fetchall()
+        described = _run(cursor, relation, f"DESCRIBE {relation.sql}")
         unknown = _null_columns(rows)
         packed = len(units) > 1
         schema = TableSchema(
@@ -96,6 +96,12 @@ def _relation(
         cursor.unregister(STREAM)
 
 
+def _run(cursor: duckdb.DuckDBPyConnection, relation: Relation, sql: str) -> list[tuple[Any, ...]]:
+    if relation.engine is not None:
+        return relation.engine.query(sql)
+    return cursor.execute(sql, relation.parameters).fetchall()
+
+
 def _limited(relation: Relation, limit: int | None) -> Relation:
     if limit is None:
         return relation
@@ -111,7 +117,7 @@ def _reader(rows: ArrowRows, pa: Any) -> Any:
 def _null_columns(rows: Rows) -> set[str]:
     """Columns of nothing but nulls; DuckDB would call them INTEGER."""
     if isinstance(rows, Relation):
-        return set()
+        return set(rows.untyped)
     import pyarrow as pa
 
     schema = pa.schema(rows.stream.schema if hasattr(rows.stream, "schema") else rows.stream)
@@ -162,12 +168,12 @@ def _copy(
         f"{'' if ordered else f', ROW_GROUP_SIZE_BYTES {_GROUP_BYTES}'})"
     )
     try:
-        result = cursor.execute(copy, relation.parameters).fetchone()
+        result = _run(cursor, relation, copy)
     except duckdb.Error as error:
         if str(path) in str(error) or "No space left" in str(error):
             raise storage_error(error, "the raw zone") from error
         raise
-    return int(result[0]) if result else 0
+    return int(result[0][0]) if result else 0
 
 
 def _count(

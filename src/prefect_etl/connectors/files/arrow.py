@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
+from prefect_etl.connectors.files.foreign import engine_for, null_columns
 from prefect_etl.connectors.files.form import Better
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading
-from prefect_etl.core.rows import ArrowRows, Rows
+from prefect_etl.core.rows import STREAM, ArrowRows, Relation, Rows
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Unit
+from prefect_etl.engine.confined_worker import arrow_stream
 
 __all__ = ["FORM"]
 
@@ -29,23 +29,14 @@ class _Arrow:
 
     @contextmanager
     def rows(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Rows]:  # noqa: ARG002
-        with _stream(place.path(units[0])) as stream:
-            yield ArrowRows(stream)
-
-
-@contextmanager
-def _stream(path: Path) -> Iterator[Any]:
-    import pyarrow as pa
-
-    with pa.memory_map(str(path)) as file:
-        try:
-            opened = pa.ipc.open_file(file)
-        except pa.ArrowInvalid:
-            file.seek(0)
-            yield pa.ipc.open_stream(file)
+        path = place.path(units[0])
+        engine = engine_for(place, units, arrow=path)
+        if engine is not None:
+            untyped = frozenset(null_columns(place, units[0]))
+            yield Relation(f"SELECT * FROM {STREAM}", engine=engine, untyped=untyped)
             return
-        batches = (opened.get_batch(i) for i in range(opened.num_record_batches))
-        yield pa.RecordBatchReader.from_batches(opened.schema, batches)
+        with arrow_stream(str(path), trusted=True) as stream:
+            yield ArrowRows(stream)
 
 
 FORM = _Arrow()

@@ -68,7 +68,7 @@ class FilesSource:
     def _observed(self, path: str, state: LedgerState) -> list[Unit]:
         unit = observe(self._folder, path, state)
         with self._translated([path]):
-            return with_parts(self._session, self._folder, unit, state.units, self._kind(path))
+            return with_parts(self._place, unit, state.units, self._kind(path))
 
     def batches(self, units: Sequence[Unit], state: LedgerState) -> list[Batch]:
         """Group files that are read alike; small ones share a batch.
@@ -99,7 +99,7 @@ class FilesSource:
         if len(parts) == 1:
             return []
         kind = self._kind(file.position)
-        ranges = row_ranges(self._session, self._folder, file, kind) or [(0, _ALL_ROWS)]
+        ranges = row_ranges(self._place, file, kind) or [(0, _ALL_ROWS)]
         return [
             Batch((replace(part, first_row=rows[0]),), replace(reading, rows=rows).as_dict())
             for part, rows in zip(parts, fitted(ranges, len(parts)), strict=True)

@@ -91,7 +91,7 @@ def opened(
             return
         parts = tuple(
             _landed(part, batch, session, folder / f"{index:06d}.parquet")
-            if keep or isinstance(part, ArrowRows) or part.parameters
+            if keep or isinstance(part, ArrowRows) or part.parameters or part.engine
             else _related(part, batch, session)
             for index, (part, batch) in enumerate(zip(rows, batches, strict=True))
         )

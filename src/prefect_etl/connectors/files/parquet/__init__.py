@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from prefect_etl.connectors.files.foreign import engine_for
 from prefect_etl.connectors.files.form import Better
 from prefect_etl.connectors.files.parquet.parts import ROW
 from prefect_etl.connectors.files.parquet.precision import assert_exact
@@ -36,11 +37,13 @@ class _Parquet:
 
     @contextmanager
     def rows(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Rows]:
-        files = place.scanned(units)
+        engine = engine_for(place, units)
+        files = literal(place.scanned(units))
         if reading.rows:
-            yield Relation(_part(files[0], *reading.rows))
+            yield Relation(_part(files, *reading.rows), engine=engine)
         else:
-            yield Relation(f"SELECT *{unit_index(units)} FROM read_parquet({literal(files)})")
+            selected = f"SELECT *{unit_index(units)} FROM read_parquet({files})"
+            yield Relation(selected, engine=engine)
 
 
 def _dropped(place: Place, reading: Reading) -> set[str]:
@@ -53,10 +56,10 @@ def _dropped(place: Place, reading: Reading) -> set[str]:
     return dropped
 
 
-def _part(file: str, start: int, end: int) -> str:
+def _part(files: str, start: int, end: int) -> str:
     # DuckDB skips row groups by this number.
     return (
-        f"SELECT * EXCLUDE ({ROW}) FROM read_parquet({literal(file)}, {ROW} = true) "
+        f"SELECT * EXCLUDE ({ROW}) FROM read_parquet({files}, {ROW} = true) "
         f"WHERE {ROW} >= {start} AND {ROW} < {end}"
     )
 

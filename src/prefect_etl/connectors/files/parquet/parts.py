@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import count, takewhile
-from pathlib import Path
 from typing import Any
 
 from prefect_etl.connectors.files.config import Format
-from prefect_etl.connectors.files.listing import glob_literal
+from prefect_etl.connectors.files.foreign import FILES, ask
+from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.positions import part_position
 from prefect_etl.core.ledger import KnownUnit
-from prefect_etl.core.sql import literal
 from prefect_etl.core.unit import Unit
-from prefect_etl.engine.duckdb import Session
 
 # Compressed bytes of a part; a file of up to twice as many is one unit.
 PART_BYTES = 128 << 20
@@ -27,8 +25,7 @@ ROW = "file_row_number"
 
 
 def with_parts(
-    session: Session,
-    folder: Path,
+    place: Place,
     unit: Unit,
     known: Mapping[str, KnownUnit],
     kind: Format | None,
@@ -40,23 +37,22 @@ def with_parts(
     further = (part_position(unit.position, number) for number in count(2))
     before = 1 + sum(1 for _ in takewhile(known.__contains__, further))
     same = unit.position in known and known[unit.position].unit.version == unit.version
-    now = 1 if same else max(1, len(row_ranges(session, folder, unit, kind)))
+    now = 1 if same else max(1, len(row_ranges(place, unit, kind)))
     return [unit] + [
         Unit(part_position(unit.position, n), unit.version, modified_ns=unit.modified_ns)
         for n in range(2, max(before, now) + 1)
     ]
 
 
-def row_ranges(
-    session: Session, folder: Path, unit: Unit, kind: Format | None
-) -> list[tuple[int, int]]:
+def row_ranges(place: Place, unit: Unit, kind: Format | None) -> list[tuple[int, int]]:
     """First row and end of each part of a large file; none if it stays whole."""
     if kind != "parquet" or (unit.size or 0) <= 2 * PART_BYTES:
         return []
-    file = literal(glob_literal(str(folder / unit.position)))
-    groups = session.query(
+    groups = ask(
+        place,
+        [unit],
         "SELECT any_value(row_group_num_rows), sum(total_compressed_size) "
-        f"FROM parquet_metadata({file}) GROUP BY row_group_id ORDER BY row_group_id"
+        f"FROM parquet_metadata({FILES}) GROUP BY row_group_id ORDER BY row_group_id",
     )
     return _packed(groups)
 

@@ -9,24 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from prefect_etl.connectors.files.foreign import FILES, ask, has_nanoseconds
 from prefect_etl.connectors.files.place import Place
-from prefect_etl.core.sql import literal
 from prefect_etl.core.unit import Unit
 from prefect_etl.errors import SourceReadError
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 _MOST_DIGITS = 38
-_SCHEMA = """
+_SCHEMA = f"""
 SELECT name, coalesce(num_children, 0), type = 'INT96',
     coalesce(logical_type LIKE '%isAdjustedToUTC=1%NANOS=Nano%', FALSE),
     coalesce(converted_type = 'DECIMAL' OR logical_type LIKE 'DecimalType%', FALSE)
-        AND coalesce(precision, 0) > {digits}
-FROM parquet_schema({file}) ORDER BY column_id
+        AND coalesce(precision, 0) > {_MOST_DIGITS}
+FROM parquet_schema({FILES}) ORDER BY column_id
 """
 
 
@@ -60,13 +56,11 @@ def assert_exact(place: Place, units: Sequence[Unit], dropped: Collection[str]) 
     Raises:
         SourceReadError: There is one; its file and column are named.
     """
-    first = literal(place.scanned(units[:1])[0])
-    rows = place.session.query(_SCHEMA.format(digits=_MOST_DIGITS, file=first))
-    for field in _fields(rows):
+    for field in _fields(ask(place, units[:1], _SCHEMA)):
         if field.column.lower() in dropped or not (field.long or field.int96 or field.zoned):
             continue
         for unit in units:
-            if field.long or _has_nanoseconds(place.path(unit), field):
+            if field.long or _has_nanoseconds(place, unit, field):
                 raise SourceReadError(
                     f"{unit.position}: column {field.column} has {_named(field)}, which the "
                     "engine would change",
@@ -98,23 +92,7 @@ def _fields(rows: Sequence[tuple[Any, ...]]) -> Iterator[_Field]:
             open_nodes.pop()
 
 
-def _has_nanoseconds(path: Path, field: _Field) -> bool:
-    import pyarrow.parquet as pq
-
+def _has_nanoseconds(place: Place, unit: Unit, field: _Field) -> bool:
     if field.nested:
         return True  # they may be there, and are not looked for
-    whole = pq.ParquetFile(path)
-    if not field.int96:
-        batches = whole.iter_batches(columns=[field.column])
-        return any((_numbers(batch) % 1000).any() for batch in batches)
-    # Beyond the years of nanoseconds both overflow in the same way.
-    coarse = pq.ParquetFile(path, coerce_int96_timestamp_unit="us")
-    pairs = zip(*(f.iter_batches(columns=[field.column]) for f in (whole, coarse)), strict=True)
-    return any((_numbers(fine) != _numbers(cut) * 1000).any() for fine, cut in pairs)
-
-
-def _numbers(batch: pa.RecordBatch) -> Any:
-    """The only column of a batch as integers, without nulls."""
-    import pyarrow as pa
-
-    return batch.column(0).drop_null().cast(pa.int64()).to_numpy()
+    return has_nanoseconds(place, unit, field.column, int96=field.int96)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from prefect_etl.connectors.files.foreign import FILES, ask
 from prefect_etl.connectors.files.place import Place
-from prefect_etl.core.sql import literal
 from prefect_etl.core.unit import Unit
 from prefect_etl.errors import SourceReadError
 
-_FOOTERS = """
+_FOOTERS = f"""
 SELECT f.file_name, f.num_rows, coalesce(g.num_rows, 0)
-FROM parquet_file_metadata({files}) f LEFT JOIN (
+FROM parquet_file_metadata({FILES}) f LEFT JOIN (
     SELECT file_name, sum(row_group_num_rows) AS num_rows
-    FROM parquet_metadata({files}) WHERE column_id = 0 GROUP BY file_name
+    FROM parquet_metadata({FILES}) WHERE column_id = 0 GROUP BY file_name
 ) g ON g.file_name = f.file_name
 WHERE f.num_rows <> coalesce(g.num_rows, 0) ORDER BY 1 LIMIT 1
 """
@@ -27,9 +27,7 @@ def assert_sound(place: Place, units: Sequence[Unit]) -> None:
         SourceReadError: A file's footer counts other rows than its row groups, of which readers
             take the latter's word.
     """
-    files = literal(place.scanned(units))
-    # As text: a statement with parameters makes DuckDB import pandas, for a quarter of a second.
-    for name, said, found in place.session.query(_FOOTERS.format(files=files)):
+    for name, said, found in ask(place, units, _FOOTERS):
         raise SourceReadError(
             f"{Path(name).relative_to(place.folder)} is damaged: its footer speaks of {said} "
             f"rows, and its row groups have {found}",
