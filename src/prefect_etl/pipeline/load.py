@@ -180,7 +180,18 @@ def highest_cursor(session: Session, column: Column, rows: str, before: str | No
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """One load of one dataset, step by step."""
+    """One load of one dataset, step by step.
+
+    Attributes:
+        workspace: The pipeline.
+        spec: The dataset.
+        state: What the ledger knows of its table.
+        lineage: The history that the load belongs to; a new one begins if None.
+        refresh: Whether it begins from an empty table.
+        replays: The version that it made when it was first published, where it comes again.
+        judges: The file of quarantine whose rows are judged again, alone or with their load.
+        replaying: They, where they are loaded alone.
+    """
 
     workspace: Workspace
     spec: DatasetSpec
@@ -188,6 +199,7 @@ class Loading:
     lineage: str | None
     refresh: bool
     replays: int | None = None
+    judges: QuarantineEntry | None = None
     replaying: Replaying | None = None
 
     def unneeded(self, manifests: Sequence[Manifest]) -> DatasetReport | None:
@@ -223,7 +235,7 @@ class Loading:
         table = None if self.refresh else self.state.schema
         prepared = prepare(numbered.files, self.spec, table)
         unreadable = self._unreadable(numbered)
-        checked = check(self.workspace.session, prepared, self.spec, numbered.read())
+        checked = check(self.workspace.session, prepared, self._judged, numbered.read())
         checked = with_unreadable(self.workspace.session, checked, unreadable, self.spec)
         units = tuple(
             LoadUnit(number, m.units[i].unit, m.batch_id, checked.counts[number], m.created_ns)
@@ -232,7 +244,7 @@ class Loading:
         if self._useless(checked):
             return self._as_bad_as_before(manifests, checked)
         entry = self._put_aside(prepared, checked, unreadable, numbered)
-        assert_acceptable(checked, self.spec, entry.path if entry else None)
+        assert_acceptable(checked, self._judged, entry.path if entry else None)
         window = window_of(manifests)
         load = Load(
             pipeline=self.workspace.spec.name,
@@ -309,18 +321,29 @@ class Loading:
         )
         return aside.write()
 
+    @property
+    def _judged(self) -> DatasetSpec:
+        """The dataset as rows are judged: a share of rows from quarantine says nothing."""
+        if self.replaying is None or self.spec.contract is None:
+            return self.spec
+        contract = self.spec.contract.model_copy(update={"max_rejected": None})
+        return self.spec.model_copy(update={"contract": contract})
+
     def _useless(self, checked: Checked) -> bool:
         """Whether rows from quarantine are as bad as they were."""
-        if self.replaying is None:
+        if self.judges is None:
             return False
-        good = sum(c.read - c.filtered - c.quarantined for c in checked.counts.values())
-        known = {(rule.rule, rule.reason) for rule in self.replaying.entry.rules}
+        if self.replaying is None:
+            return set(checked.rules) == set(self.judges.rules)
+        known = {(rule.rule, rule.reason) for rule in self.judges.rules}
         same = all((rule.rule, rule.reason) in known for rule in checked.rules)
-        return same and checked.read == checked.quarantined and not good
+        return same and checked.read == checked.quarantined
 
     def _as_bad_as_before(self, manifests: Sequence[Manifest], checked: Checked) -> DatasetReport:
         for manifest in manifests:
-            self.workspace.raw.dataset(self.spec.name).discard(manifest.batch_id)
+            if REPLAYED in manifest.reading:
+                self.workspace.raw.dataset(self.spec.name).discard(manifest.batch_id)
+        rows = checked.quarantined
         return DatasetReport(
             dataset=self.spec.name,
             table=table_name(self.spec),
@@ -328,7 +351,7 @@ class Loading:
             reason="its rows break the same rules as before",
             write=self.spec.write,
             version=self.state.version,
-            counts=total(list(checked.counts.values())),
+            counts=Accounting(read=rows, quarantined=rows),
             rules=checked.rules,
         )
 

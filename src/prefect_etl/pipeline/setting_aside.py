@@ -11,6 +11,7 @@ from prefect_etl.connectors.base import Locating
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.report import RuleCount
 from prefect_etl.core.rows import ROW_NUMBER, UNIT_ID
+from prefect_etl.core.schema import UNKNOWN
 from prefect_etl.core.sql import literal
 from prefect_etl.core.unit import Unit
 from prefect_etl.errors import EtlError
@@ -99,8 +100,13 @@ class SettingAside:
         quarantine = Quarantine(self.workspace.quarantine)
         path = quarantine.path(self.spec.name, self.workspace.run_id, self.version)
         described = cursor.execute(f"DESCRIBE {self.prepared.source}").fetchall()
+        unknown = self._unknown()
         columns = source_columns(
-            [(name, kind) for name, kind, *_ in described if name not in (UNIT_ID, ROW_NUMBER)]
+            [
+                (name, UNKNOWN if name.lower() in unknown else kind)
+                for name, kind, *_ in described
+                if name not in (UNIT_ID, ROW_NUMBER)
+            ]
         )
         others, places = self._others_and_places(cursor)
         rows = AsideRows(
@@ -127,6 +133,14 @@ class SettingAside:
         )
         quarantine.write(cursor, entry, rows.sql)
         return entry
+
+    def _unknown(self) -> set[str]:
+        """Columns, in lower case, that held nothing but nulls, so that nothing says their type."""
+        schemas = {file.manifest.schema for file in self.numbered.files}
+        kinds = [(column.name.lower(), column.type) for schema in schemas for column in schema]
+        typed = {name for name, kind in kinds if kind != UNKNOWN}
+        pinned = {name.lower() for name in self.spec.types}
+        return {name for name, _ in kinds} - typed - pinned
 
     @property
     def _none(self) -> str:
