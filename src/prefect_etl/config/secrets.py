@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, unquote
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 MASK = "***"
 
@@ -13,6 +15,11 @@ _USER_ALONE = re.compile(r"://(?!\*\*\*@)[^\s/:@'\"]+@")
 _NAMED = re.compile(
     r"((?:(?<![a-z])(?:sig|pwd)|[\w-]*(?:password|passwd|secret|token|signature|credential"
     r"|api_?key|access_?key)[\w-]*)=)(?!\*\*\*)[^\s&;'\",)\]}]+",
+    re.IGNORECASE,
+)
+_NAME = re.compile(
+    r"(?:^|_|-)(?:sig|pwd|auth|dsn)(?:$|_|-)|password|passwd|secret|token|signature|credential"
+    r"|api_?key|access_?key|private_?key",
     re.IGNORECASE,
 )
 _SHORTEST = 4
@@ -43,8 +50,18 @@ def register_secret(value: str) -> None:
         )
 
 
+def names_secret(name: str) -> bool:
+    """Whether a variable or field of this name is there to hold a secret.
+
+    Example:
+        >>> names_secret("SHOP_API_KEY"), names_secret("sslpassword"), names_secret("COUNTRY")
+        (True, True, False)
+    """
+    return _NAME.search(name) is not None
+
+
 def register_uri(uri: str) -> None:
-    """Hide the password of a URI from now on, also where it stands alone.
+    """Hide the password of a URI, and secrets in its query, also where they stand alone.
 
     Example:
         >>> register_uri("postgresql://etl:c0rrect-h0rse@db/ops")
@@ -55,6 +72,13 @@ def register_uri(uri: str) -> None:
     _, colon, password = authority.partition(":")
     if colon and password:
         register_secret(password)
+    try:
+        query = urlsplit(uri).query
+    except ValueError:  # no URI at all, or one with half an address: it will not be used
+        return
+    for name, value in parse_qsl(query):
+        if names_secret(name):
+            register_secret(value)
 
 
 def forget_secrets() -> None:
@@ -81,3 +105,41 @@ def redact(text: str) -> str:
     if "=" in text:
         text = _NAMED.sub(rf"\1{MASK}", text)
     return text
+
+
+@contextmanager
+def secrets_hidden() -> Iterator[None]:
+    """Hide secrets in the text of what is raised within, before anybody writes it down.
+
+    Prefect keeps the text of errors in its database, where no filter of ours is asked.
+    """
+    try:
+        yield
+    except Exception as error:
+        hide_in(error)
+        raise
+
+
+def hide_in(error: BaseException) -> None:
+    """Replace secrets in an error's text, and in those that led to it.
+
+    Example:
+        >>> register_secret("tr0ub4dor")
+        >>> error = ValueError("no tr0ub4dor here", 7)
+        >>> hide_in(error)
+        >>> error
+        ValueError('no *** here', 7)
+    """
+    known: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in known:
+            continue
+        known.add(id(one))
+        one.args = tuple(redact(part) if isinstance(part, str) else part for part in one.args)
+        for name in ("message", "hint"):
+            text = getattr(one, name, None)
+            if isinstance(text, str) and name in vars(one):
+                setattr(one, name, redact(text))
+        waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]

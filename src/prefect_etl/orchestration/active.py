@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prefect_etl.config.logging_config import run_scope
+from prefect_etl.config.secrets import secrets_hidden
 from prefect_etl.config.settings import Settings, load_settings
 from prefect_etl.core.plan import DatasetPlan, RunPlan
 from prefect_etl.orchestration.blocks import NamedConnections
@@ -113,6 +114,8 @@ def open_run(
 ) -> Iterator[ActiveRun]:
     """The run of this id, opened if this process does not have it open.
 
+    Secrets are hidden in what is raised within: Prefect keeps the text of errors.
+
     Args:
         pipeline: Path of the pipeline file.
         run_id: The run's id; a new one if None.
@@ -120,10 +123,11 @@ def open_run(
         resolved: What the file says, where it is known already, or where there is no file.
     """
     if run_id is not None and run_id in _RUNS:
-        yield _RUNS[run_id]
+        with secrets_hidden():
+            yield _RUNS[run_id]
         return
     spec, settings = resolved or resolve_pipeline(pipeline)
-    with open_workspace(spec, options_of(settings, spec), run_id) as workspace:
+    with secrets_hidden(), open_workspace(spec, options_of(settings, spec), run_id) as workspace:
         run = ActiveRun(workspace, progress or Silent())
         _RUNS[workspace.run_id] = run
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from prefect_etl.config.secrets import hide_in
 from prefect_etl.errors import EtlError, Fatal
 from prefect_etl.pipeline.workspace import Workspace
 
@@ -12,13 +13,14 @@ STOPPED = "stopped before it was over, by a person or a signal"
 
 
 def told(error: Exception, what: str, workspace: Workspace) -> EtlError:
-    """The error as one of ours; one that nobody foresaw is logged with its traceback.
+    """The error as one of ours, without secrets; one that nobody foresaw is logged, too.
 
     Args:
         error: What stopped the part.
         what: The part, for the log.
         workspace: Whether the run is being stopped as a whole.
     """
+    hide_in(error)
     if isinstance(error, EtlError):
         logger.debug("%s failed", what, exc_info=error)
         return error

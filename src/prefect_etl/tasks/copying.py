@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prefect.cache_policies import NO_CACHE
 
+from prefect_etl.config.secrets import secrets_hidden
 from prefect_etl.config.settings import load_settings
 from prefect_etl.orchestration.active import connections_of
 from prefect_etl.orchestration.decorators import task
@@ -82,4 +83,5 @@ def copy_table(  # noqa: PLR0913 - as the command has options
         threads=settings.threads,
         lock_timeout=settings.lock_timeout,
     )
-    return copy(request, means)
+    with secrets_hidden():  # Prefect keeps the text of errors
+        return copy(request, means)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefect_etl.config.secrets import register_uri
 from prefect_etl.connectors.base import ConnectionConfig, Connector
 from prefect_etl.connectors.registry import connector_for
 from prefect_etl.core.nearest import did_you_mean
@@ -50,6 +51,7 @@ class Connections:
         elif ":" not in text:
             mistakes.append(Mistake(place, self._unknown(text, secrets)))
             return None
+        register_uri(uri)
         try:
             connector = connector_for(uri)
             return Connection(connector, connector.connection.from_uri(uri, self._root))

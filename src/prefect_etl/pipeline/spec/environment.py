@@ -1,7 +1,8 @@
 """Puts environment variables into the text of a pipeline file: ``${NAME}``, ``${NAME:-default}``.
 
 Only values are expanded, never keys, and what came from the environment is not looked at again.
-``$${`` is a ``${`` that stays.
+``$${`` is a ``${`` that stays. A value whose variable or field is named as a secret is hidden from
+then on in all that is written.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from prefect_etl.config.secrets import names_secret, register_secret
 from prefect_etl.pipeline.spec.document import Mistake, Place
 
 _VARIABLE = re.compile(
@@ -71,6 +73,8 @@ class Expansion:
             self.mistakes.append(Mistake(place, text))
             return ""
         self.used.setdefault(place, {})[name] = found
+        if any(names_secret(str(part)) for part in (name, *place[-1:])):
+            register_secret(found)
         return found
 
     def taken(self, place: Place) -> dict[str, str]:
