@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
 from prefect_etl.connectors.base import ArrowRows, Source
 from prefect_etl.core.ledger import KnownUnit, LedgerState
-from prefect_etl.core.rows import STREAM, UNIT_INDEX
+from prefect_etl.core.rows import STREAM, UNIT_INDEX, Relation
+from prefect_etl.core.sql import identifier, literal
 from prefect_etl.core.unit import Batch
 from prefect_etl.engine.duckdb import Session
+from prefect_etl.storage.parquet import write_parquet
 from prefect_etl.testing.exercise import SAMPLE, Exercise, Row, multiset, raises, small_session
 
 _FIRST = LedgerState()
@@ -28,14 +31,25 @@ def source_conformance(exercise: Exercise) -> type[SourceConformance]:
 def read_batch(source: Source, batch: Batch, session: Session) -> list[dict[str, Any]]:
     """All rows of a batch, as another process would read it."""
     batch = Batch(batch.units, json.loads(json.dumps(batch.reading)))
-    with source.read(batch) as rows, session.cursor() as cursor:
+    with source.read(batch) as rows, session.cursor() as cursor, TemporaryDirectory() as folder:
         if isinstance(rows, ArrowRows):
             cursor.register(STREAM, rows.stream)
             found = cursor.sql(rows.select)
             return [dict(zip(found.columns, values, strict=True)) for values in found.fetchall()]
-        cursor.execute(rows.sql, rows.parameters)
+        path = Path(folder) / "rows.parquet"
+        relation = _written(rows, batch, session, path) if rows.engine else rows
+        cursor.execute(relation.sql, relation.parameters)
         names = [name for name, *_ in cursor.description or ()]
         return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+
+
+def _written(rows: Relation, batch: Batch, session: Session, path: Path) -> Relation:
+    """Rows that another engine writes to a file, as the session reads them there."""
+    columns = write_parquet(session, rows, path, batch.units).schema
+    restored = ", ".join(
+        f"CAST({identifier(c.name)} AS {c.type}) AS {identifier(c.name)}" for c in columns
+    )
+    return Relation(f"SELECT * REPLACE ({restored}) FROM read_parquet({literal(path)})")
 
 
 def loaded(source: Source, state: LedgerState) -> LedgerState:
