@@ -21,6 +21,7 @@ from prefect_etl.orchestration.apart import run_apart
 from prefect_etl.pipeline.backfill import plan_backfill
 from prefect_etl.pipeline.progress import Progress
 from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
+from prefect_etl.pipeline.replay import entries_to_replay, replay_pipeline
 from prefect_etl.pipeline.run import assert_known, plan_run, run_pipeline
 from prefect_etl.pipeline.spec import Connection, PipelineSpec, load_pipeline, pipeline_from
 from prefect_etl.pipeline.workspace import Workspace, new_run_id, open_workspace
@@ -255,6 +256,47 @@ class Pipeline:
     def quarantine(self, dataset: str | None = None) -> list[QuarantineEntry]:
         """Files of rows that broke their contract, newest load last."""
         return Quarantine(self._workspace().quarantine).entries(dataset)
+
+    def replay(self, name: str | None = None) -> RunReport:
+        """Load rows from quarantine that satisfy the contract now, exactly once, as a Prefect flow.
+
+        What fails again stays in quarantine, with its new reasons. A file that fails is in the
+        report; it does not raise.
+
+        Args:
+            name: A dataset, the name of a file of quarantine, or ``DATASET/NAME``; all that is open
+                if None.
+
+        Raises:
+            ConfigError: Nothing has this name.
+        """
+        workspace = self._workspace()
+        try:
+            chosen = entries_to_replay(workspace, name)
+        finally:
+            workspace.close()
+        names = [(entry.dataset, entry.name) for entry in chosen]
+        return run_apart(lambda: self._replay(names))
+
+    async def _replay(self, names: list[tuple[str, str]]) -> RunReport:
+        from prefect_etl.orchestration.active import open_run
+        from prefect_etl.orchestration.server import use_server
+
+        key, run_id = str(self.spec.path or self.name), new_run_id()
+        with open_run(key, run_id, None, (self.spec, self.settings)) as run:
+            if not names:
+                return replay_pipeline(run.workspace, names)
+            home, idle = self.settings.home, self.settings.server_idle_minutes
+            await asyncio.to_thread(lambda: use_server(home=home, idle_minutes=idle))
+            from prefect_etl.flows.replay import replay
+
+            named = replay.with_options(flow_run_name=f"{self.name} replay")
+            try:
+                return await named(key, [list(name) for name in names], run_id=run_id)
+            except RunFailedError as error:
+                if isinstance(error.report, RunReport):
+                    return error.report
+                raise
 
     def state(self) -> dict[str, LedgerState]:
         """What the ledger knows, by dataset."""

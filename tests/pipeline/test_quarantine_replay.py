@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect_etl.core.report import DatasetReport
 from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
-from prefect_etl.pipeline.replay import replay_pipeline
+from prefect_etl.pipeline.replay import entries_to_replay, replay_pipeline
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -22,7 +22,8 @@ def entries(project: Project) -> list[QuarantineEntry]:
 
 def replay(project: Project, name: str | None = None) -> list[DatasetReport]:
     with project.open() as workspace:
-        report = replay_pipeline(workspace, name)
+        chosen = entries_to_replay(workspace, name)
+        report = replay_pipeline(workspace, [(e.dataset, e.name) for e in chosen])
     assert report.status == "completed", [f"{d.reason} {d.hint}" for d in report.datasets]
     assert all(d.counts.balanced for d in report.datasets)
     return list(report.datasets)

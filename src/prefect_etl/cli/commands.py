@@ -87,7 +87,7 @@ COMMANDS = {
 }
 GROUPS = {
     "quarantine": (
-        "Look at rows that broke a contract.",
+        "See rows that were put aside, export them, load them when they are right.",
         {
             "list": Command(
                 "quarantine:list_files",
@@ -96,8 +96,18 @@ GROUPS = {
             ),
             "show": Command(
                 "quarantine:show",
-                "Show the rows in quarantine, with reason, rule, file and row.",
-                "prefect-etl quarantine show flights --limit 20",
+                "Show the rows in quarantine, with reason, rule, file and line.",
+                "prefect-etl quarantine show flights --rule distance.ge --limit 20",
+            ),
+            "export": Command(
+                "quarantine:export",
+                "Write the rows in quarantine to CSV or Parquet.",
+                "prefect-etl quarantine export flights --to rejected.csv --escape-formulas",
+            ),
+            "replay": Command(
+                "quarantine:replay",
+                "After a fix of contract or columns: load the rows that pass, exactly once.",
+                "prefect-etl quarantine replay flights",
             ),
         },
     ),

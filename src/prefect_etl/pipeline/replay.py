@@ -41,26 +41,26 @@ logger = logging.getLogger(__name__)
 _ATTEMPTS = 5
 
 
-def replay_pipeline(workspace: Workspace, name: str | None = None) -> RunReport:
-    """Load what is open in quarantine and satisfies the contract now.
+def replay_pipeline(workspace: Workspace, names: Sequence[tuple[str, str]]) -> RunReport:
+    """Load what satisfies the contract now of some files of quarantine, in this process.
 
     Args:
         workspace: The pipeline.
-        name: A dataset, the NAME of a file, or DATASET/NAME; all that is open if None.
+        names: Dataset and name of each file.
 
     Returns:
         What was done with each file.
-
-    Raises:
-        ConfigError: Nothing has this name.
     """
-    chosen = entries_to_replay(workspace, name)
     with logged(workspace) as begun:
-        return finish(workspace, begun, [replay_entry(workspace, entry) for entry in chosen])
+        return finish(workspace, begun, [replay_file(workspace, *name) for name in names])
 
 
 def entries_to_replay(workspace: Workspace, name: str | None) -> list[QuarantineEntry]:
     """The open files of a name, newest first: where two have rows of a key, the newer one wins.
+
+    Args:
+        workspace: The pipeline.
+        name: A dataset, the name of a file, or ``DATASET/NAME``; all that is open if None.
 
     Raises:
         ConfigError: Nothing has this name.
@@ -80,36 +80,43 @@ def entries_to_replay(workspace: Workspace, name: str | None) -> list[Quarantine
     return sorted(found, key=lambda entry: (entry.dataset, -entry.version))
 
 
-def replay_entry(workspace: Workspace, entry: QuarantineEntry) -> DatasetReport:
-    """Load the rows of one file; a failure is a report."""
+def replay_file(workspace: Workspace, dataset: str, name: str) -> DatasetReport:
+    """Load the rows of one file of quarantine; a failure is a report.
+
+    Where another run publishes first, what was prepared is discarded, and looked at again.
+
+    Args:
+        workspace: The pipeline.
+        dataset: The dataset's name.
+        name: The file's name.
+    """
     started = time.monotonic()
     try:
-        report = _replay(workspace, entry)
+        report = _replay(workspace, dataset, name)
     except Exception as error:  # noqa: BLE001 - one file's failure must not stop the others
-        report = failed(workspace, entry.dataset, error)
+        report = failed(workspace, dataset, error)
     seconds = time.monotonic() - started
-    reason = f"replay of {entry.name}{': ' * bool(report.reason)}{report.reason}"
+    reason = f"replay of {name}{': ' * bool(report.reason)}{report.reason}"
     return replace(report, reason=reason, seconds=seconds, load_seconds=seconds)
 
 
-def _replay(workspace: Workspace, entry: QuarantineEntry) -> DatasetReport:
+def _replay(workspace: Workspace, dataset: str, name: str) -> DatasetReport:
     for _ in range(_ATTEMPTS):
         try:
-            return _attempt(workspace, entry)
+            return _attempt(workspace, dataset, name)
         except VersionConflict as conflict:
             logger.info("%s; looking again", conflict.message)
-    return _attempt(workspace, entry)
+    return _attempt(workspace, dataset, name)
 
 
-def _attempt(workspace: Workspace, entry: QuarantineEntry) -> DatasetReport:
-    spec = workspace.dataset(entry.dataset).spec
+def _attempt(workspace: Workspace, dataset: str, name: str) -> DatasetReport:
+    spec = workspace.dataset(dataset).spec
     state = _settled_state(workspace, spec)
     quarantine = Quarantine(workspace.quarantine)
-    replay = _Replay(workspace, spec, state, quarantine, entry)
-    present = next((e for e in quarantine.entries(spec.name) if e.name == entry.name), None)
-    if present is None:
-        return replay.nothing("it is gone")
-    return replace(replay, entry=present).run()
+    entry = next((e for e in quarantine.entries(dataset) if e.name == name), None)
+    if entry is None:
+        raise ConfigError(f"nothing is in quarantine as {dataset}/{name} any more")
+    return _Replay(workspace, spec, state, quarantine, entry).run()
 
 
 def _settled_state(workspace: Workspace, spec: DatasetSpec) -> LedgerState:
@@ -143,11 +150,11 @@ class _Replay:
     def run(self) -> DatasetReport:
         """Load what can be loaded."""
         if self.entry.closed:
-            return self.nothing(self.entry.closed)
+            return self._nothing(self.entry.closed)
         if replay_position(self.entry.name) in self.state.units:
             return self._close("replayed in an earlier load")
         if why := self._hopeless():
-            return self.nothing(why)
+            return self._nothing(why)
         if self.entry.lineage not in (None, self.state.lineage):
             return self._close("superseded: the table was begun anew")
         if self.spec.write == "replace" or (self.spec.keyed and self.spec.cursor is None):
@@ -172,11 +179,11 @@ class _Replay:
         if self.spec.write == "replace":
             if self.state.version > self.entry.version:
                 return self._close("superseded: a later load replaced the table")
-            return self.nothing(
+            return self._nothing(
                 "the raw zone does not hold its load any more: load anew with --full-refresh"
             )
         if self.spec.deleted_when is not None:
-            return self.nothing(
+            return self._nothing(
                 "a later load may have deleted its keys, and without cursor: nothing says whether: "
                 "load anew with --full-refresh"
             )
@@ -203,7 +210,7 @@ class _Replay:
     def _load(self, chosen: Chosen, *, older: bool = False) -> DatasetReport:
         if not chosen.rows:
             if chosen.unreadable:
-                return self.nothing(chosen.left_out)
+                return self._nothing(chosen.left_out)
             return self._close(f"superseded: {chosen.why_stale}")
         manifest = keep_rows(self.workspace, chosen, self.spec, self.state, older=older)
         report = self._loading(chosen.replaying).publish([manifest])
@@ -223,9 +230,9 @@ class _Replay:
 
     def _close(self, why: str) -> DatasetReport:
         self.quarantine.note(self.entry.close(why), self.workspace.run_id)
-        return self.nothing(why)
+        return self._nothing(why)
 
-    def nothing(self, why: str) -> DatasetReport:
+    def _nothing(self, why: str) -> DatasetReport:
         """The report of a file of which nothing is loaded."""
         return DatasetReport(
             self.spec.name,
