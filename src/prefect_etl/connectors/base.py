@@ -79,8 +79,16 @@ class Source(Protocol):
 class Refinable(Protocol):
     """A source that guesses how to read, and can guess better after a failure."""
 
-    def refine(self, batches: Sequence[Batch], failed: Batch) -> Sequence[Batch] | None:
-        """New readings for all batches of a load after one could not be read; None: no better."""
+    def refine(
+        self, batches: Sequence[Batch], failed: Batch, table: TableSchema | None = None
+    ) -> Sequence[Batch] | None:
+        """New readings for all batches of a load after one could not be read; None: no better.
+
+        Args:
+            batches: All of the load.
+            failed: The one that could not be read.
+            table: The columns of the table that they go to, where there is one.
+        """
         ...
 
 

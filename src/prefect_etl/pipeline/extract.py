@@ -107,7 +107,7 @@ class BatchError(Exception):
 def _refined(source: Source, plan: DatasetPlan, failure: BatchError) -> DatasetPlan:
     refined = None
     if isinstance(source, Refinable):
-        refined = source.refine(plan.batches, failure.batch)
+        refined = source.refine(plan.batches, failure.batch, plan.state.schema)
     if refined is None:
         raise failure.error
     return replace(plan, batches=tuple(refined))

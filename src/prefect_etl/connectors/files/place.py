@@ -12,6 +12,7 @@ from typing import get_args
 from prefect_etl.connectors.files.config import FilesDataset, Format, format_of
 from prefect_etl.connectors.files.listing import glob_literal
 from prefect_etl.connectors.files.positions import file_of
+from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Unit
 from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import SourceReadError
@@ -25,11 +26,13 @@ class Place:
         session: The engine.
         folder: The connection's folder.
         dataset: How the user wants the files to be read.
+        table: The columns of the table, where a reading is made better and there is one.
     """
 
     session: Session
     folder: Path
     dataset: FilesDataset
+    table: TableSchema | None = None
 
     def kind(self, unit: Unit) -> Format:
         """The format that the user says, or the file's name."""

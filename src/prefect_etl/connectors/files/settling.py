@@ -20,7 +20,7 @@ def settle(reading: Reading, dataset: FilesDataset, table: TableSchema | None) -
     reader rounds: what has no whole numbers is read as it is, and converted later with a check.
     """
     schema = reading.columns
-    cast = {*dataset.columns.cast, *_typed_by_contract(dataset)}
+    cast = converted_later(dataset)
     types: dict[str, str] = {}
     for column in schema:
         pinned = dataset.types.get(column.name)
@@ -39,6 +39,8 @@ def settle(reading: Reading, dataset: FilesDataset, table: TableSchema | None) -
     return reading.with_columns(retyped(schema, types))
 
 
-def _typed_by_contract(dataset: FilesDataset) -> set[str]:
+def converted_later(dataset: FilesDataset) -> set[str]:
+    """Columns of the table whose type is made after reading, whatever the file's is."""
     columns = dataset.contract.columns if dataset.contract else {}
-    return {name for name, rules in columns.items() if rules.type is not None}
+    typed = {name for name, rules in columns.items() if rules.type is not None}
+    return {*dataset.columns.cast, *typed}

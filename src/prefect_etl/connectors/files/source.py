@@ -110,11 +110,14 @@ class FilesSource:
         reading = Reading.from_dict(batch.reading)
         return None if reading.format == "arrow" else reading.columns
 
-    def refine(self, batches: Sequence[Batch], failed: Batch) -> list[Batch] | None:
+    def refine(
+        self, batches: Sequence[Batch], failed: Batch, table: TableSchema | None = None
+    ) -> list[Batch] | None:
         """Better readings, after a batch could not be read as it was guessed."""
         reading = Reading.from_dict(failed.reading)
+        place = replace(self._place, table=table)
         with self._translated([file_of(unit.position) for unit in failed.units]):
-            better = form_of(reading.format).better(self._place, reading, failed.units)
+            better = form_of(reading.format).better(place, reading, failed.units)
         if not better:
             return None
         refined = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from prefect_etl.connectors.files.csv.broadening import broaden
+from prefect_etl.connectors.files.csv.careful.reading import CAREFUL, careful_rows
+from prefect_etl.connectors.files.csv.refining import better
 from prefect_etl.connectors.files.csv.scan import as_text, converted, csv_source, integers
 from prefect_etl.connectors.files.csv.types import detect
 from prefect_etl.connectors.files.form import Better
@@ -27,10 +28,14 @@ class _Csv:
         return settle(reading, place.dataset, table)
 
     def better(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Better:
-        return Better(broaden(place, reading, units))
+        return better(place, reading, units)
 
     @contextmanager
     def rows(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Rows]:
+        if CAREFUL in reading.options:
+            with careful_rows(place, reading, units) as rows:
+                yield rows
+            return
         source = csv_source(as_text(reading, integers(reading)), place.scanned(units))
         yield Relation(
             f"SELECT {converted(reading.columns)}{unit_index(units)} FROM {source}",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prefect_etl.connectors.files.csv.scan import as_text, csv_source, integers
@@ -19,21 +20,28 @@ if TYPE_CHECKING:
 LONG_INTEGER = r"^[+-]?\d{16,}$"
 
 
-def broaden(place: Place, reading: Reading, units: Sequence[Unit]) -> dict[str, str]:
-    """Types that hold every value of columns whose type does not; empty where none can help."""
-    files = place.scanned(units)
+@dataclass(frozen=True, slots=True)
+class Misfits:
+    """Columns with values that are not of their type: how many; and how many rows there are."""
+
+    columns: Mapping[str, int]
+    rows: int
+
+
+def misfits(place: Place, reading: Reading, units: Sequence[Unit]) -> Misfits | None:
+    """Columns whose type does not hold every value; None where there are other faults."""
+    import duckdb
+
     with place.session.cursor() as cursor:
-        failing = _failing_columns(cursor, reading, files)
-        if not failing or any(name in place.dataset.types for name in failing):
-            return {}
-        source = csv_source(as_text(reading, failing), files)
-        types = {column.name: column.type for column in reading.columns}
-        return {name: _broader(cursor, source, name, types[name]) for name in failing}
+        try:
+            return _misfits(cursor, reading, place.scanned(units))
+        except duckdb.InvalidInputException:  # a fault that the list of rejects cannot hold
+            return None
 
 
-def _failing_columns(
+def _misfits(
     cursor: duckdb.DuckDBPyConnection, reading: Reading, files: Sequence[str]
-) -> list[str]:
+) -> Misfits | None:
     source = csv_source(
         reading,
         files,
@@ -43,43 +51,66 @@ def _failing_columns(
         rejects_scan="_etl_reject_scans",
     )
     try:
-        cursor.execute(f"SELECT count(COLUMNS(*)) FROM {source}").fetchall()
+        counted = cursor.execute(f"SELECT count(*), count(COLUMNS(*)) FROM {source}").fetchone()
         rejects = cursor.execute(
-            "SELECT DISTINCT column_name, error_type::VARCHAR FROM _etl_rejects"
+            "SELECT column_name, error_type::VARCHAR, count(*) FROM _etl_rejects GROUP BY ALL"
         ).fetchall()
     finally:
         cursor.execute("DROP TABLE IF EXISTS _etl_rejects")
         cursor.execute("DROP TABLE IF EXISTS _etl_reject_scans")
-    if any(kind != "CAST" for _, kind in rejects):
-        return []
-    return list(
-        dict.fromkeys([*(name for name, _ in rejects), *_fractional(cursor, reading, files)])
-    )
+    if any(kind != "CAST" for _, kind, _ in rejects):
+        return None
+    failing = {name: count for name, _, count in rejects}
+    whole = (counted[0] if counted else 0) + sum(failing.values())
+    for name, count in _fractional(cursor, reading, files).items():
+        failing[name] = failing.get(name, 0) + count
+    return Misfits(failing, whole)
 
 
 def _fractional(
     cursor: duckdb.DuckDBPyConnection, reading: Reading, files: Sequence[str]
-) -> list[str]:
+) -> dict[str, int]:
     """Columns of whole numbers that have others too; the reader rounds them without a word."""
     names = integers(reading)
     if not names:
-        return []
+        return {}
     source = csv_source(as_text(reading, names), files)
-    tests = ", ".join(f"bool_or(regexp_matches({identifier(name)}, '[.eE]'))" for name in names)
+    tests = ", ".join(f"count_if(regexp_matches({identifier(name)}, '[.eE]'))" for name in names)
     found = cursor.execute(f"SELECT {tests} FROM {source}").fetchone() or ()
-    return [name for name, fractional in zip(names, found, strict=True) if fractional]
+    return {name: count for name, count in zip(names, found, strict=True) if count}
 
 
-def _broader(cursor: duckdb.DuckDBPyConnection, source: str, name: str, kind: str) -> str:
+def broader(place: Place, reading: Reading, units: Sequence[Unit], name: str) -> str:
+    """A type that holds every value of a column, of files that the fast reader reads."""
+    source = csv_source(as_text(reading, reading.columns.names), place.scanned(units))
     column = identifier(name)
+
+    def hold(candidate: str) -> bool:
+        return all_hold(place, source, column, f"TRY_CAST({column} AS {candidate})", candidate)
+
+    return broadened(dict(reading.columns.pairs())[name], hold)
+
+
+def broadened(kind: str, hold: Callable[[str], bool]) -> str:
+    """The next type that holds what a type does not; text, in the end."""
     candidate = "DOUBLE" if NUMBER.fullmatch(kind) else "TIMESTAMP" if kind == "DATE" else None
-    if candidate is None:
-        return "VARCHAR"
-    exact = (
-        f"NOT regexp_matches({column}, {literal(LONG_INTEGER)})" if candidate == "DOUBLE" else "1"
+    return candidate if candidate is not None and hold(candidate) else "VARCHAR"
+
+
+def all_hold(place: Place, source: str, text: str, value: str, candidate: str) -> bool:
+    """Whether every text of a column is a value of a type, and the same when it is written again.
+
+    Args:
+        place: What reads them.
+        source: SQL: the rows.
+        text: SQL: the text of the column; null where it is null.
+        value: SQL: its value; null where it has none.
+        candidate: The type.
+    """
+    exact = ""
+    if candidate == "DOUBLE":
+        exact = f" AND NOT regexp_matches({text}, {literal(LONG_INTEGER)})"
+    ((found,),) = place.session.query(
+        f"SELECT bool_and({value} IS NOT NULL{exact}) FROM {source} WHERE {text} IS NOT NULL"
     )
-    row = cursor.execute(
-        f"SELECT bool_and(TRY_CAST({column} AS {candidate}) IS NOT NULL AND {exact}) "
-        f"FROM {source} WHERE {column} IS NOT NULL"
-    ).fetchone()
-    return candidate if row and row[0] else "VARCHAR"
+    return bool(found)

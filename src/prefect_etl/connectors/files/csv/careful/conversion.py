@@ -1,0 +1,94 @@
+"""SQL that turns the text of fields to types: exactly, or not at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prefect_etl.connectors.files.csv.careful.mending import MISSING
+from prefect_etl.connectors.files.csv.layout import Layout
+from prefect_etl.core.sql import literal, literals
+from prefect_etl.core.types import is_integer
+
+_BLANKS = "[ \u00a0\u202f\u2009]"
+_NUMBER = re.compile(r"DOUBLE|FLOAT|DECIMAL.*")
+_TIMED = re.compile(r"DATE|TIME.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A column.
+
+    Attributes:
+        name: Its name.
+        kind: Its type.
+        text: SQL: its text; null where it is null.
+        value: SQL: its value; null too where the text is no value of the type.
+    """
+
+    name: str
+    kind: str
+    text: str
+    value: str
+
+    @property
+    def failed(self) -> str:
+        """SQL: whether the text is no value of the type."""
+        return f"({self.text} IS NOT NULL AND {self.value} IS NULL)"
+
+
+def conversion(place: int, name: str, kind: str, layout: Layout, nulls: Sequence[str]) -> Converted:
+    """How the field at a place becomes a column.
+
+    Example:
+        >>> conversion(0, "n", "DOUBLE", Layout(), ("",)).value
+        "TRY_CAST(nullif(nullif(c0, ''), '\ufdd0') AS DOUBLE)"
+    """
+    text = _text(f"c{place}", nulls)
+    return Converted(name, kind, text, _value(text, name, kind, layout))
+
+
+def _text(field: str, nulls: Sequence[str]) -> str:
+    absent = [*nulls, MISSING]
+    if absent == ["", MISSING]:
+        return f"nullif(nullif({field}, ''), {literal(MISSING)})"
+    return f"CASE WHEN {field} NOT IN ({literals(absent)}) THEN {field} END"
+
+
+def _value(text: str, name: str, kind: str, layout: Layout) -> str:
+    if kind == "VARCHAR":
+        return text
+    formats = (layout.dates or {}).get(name, ())
+    if formats and _TIMED.fullmatch(kind):
+        return f"TRY_CAST(try_strptime({text}, [{literals(formats)}]) AS {kind})"
+    if is_integer(kind):
+        # DuckDB would round what is not whole.
+        whole = f"CASE WHEN NOT regexp_matches({text}, '[.,eE]') THEN {text} END"
+        if layout.thousands:
+            sign, pattern = _grouping(layout.thousands)
+            pattern = rf"\s*[+-]?(\d+|{pattern})\s*"
+            whole = (
+                f"CASE WHEN regexp_full_match({text}, {literal(pattern)}) "
+                f"THEN regexp_replace({text}, {literal(sign)}, '', 'g') END"
+            )
+        return f"TRY_CAST({whole} AS {kind})"
+    if _NUMBER.fullmatch(kind) and (layout.thousands or layout.decimal != "."):
+        return f"TRY_CAST({_plain_number(text, layout)} AS {kind})"
+    return f"TRY_CAST({text} AS {kind})"
+
+
+def _grouping(thousands: str) -> tuple[str, str]:
+    """The sign between thousands, and digits in groups, as regular expressions."""
+    sign = _BLANKS if thousands == " " else f"[{thousands}]"
+    return sign, rf"\d{{1,3}}({sign}\d{{3}})+"
+
+
+def _plain_number(text: str, layout: Layout) -> str:
+    """A number as the engine spells it; null where signs are not where they belong."""
+    sign, groups = _grouping(layout.thousands) if layout.thousands else ("", "")
+    digits = rf"({groups}|\d+|)" if groups else r"\d*"
+    pattern = rf"\s*[+-]?{digits}([{layout.decimal}]\d*)?([eE][+-]?\d+)?\s*"
+    bare = f"regexp_replace({text}, {literal(sign)}, '', 'g')" if sign else text
+    dotted = bare if layout.decimal == "." else f"replace({bare}, {literal(layout.decimal)}, '.')"
+    return f"CASE WHEN regexp_full_match({text}, {literal(pattern)}) THEN {dotted} END"

@@ -1,0 +1,139 @@
+"""The rows of files that are read with care, and what was not among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect_etl.connectors.files.csv.careful.conversion import Converted, conversion
+from prefect_etl.connectors.files.csv.careful.rejects import put_aside
+from prefect_etl.connectors.files.csv.careful.spool import UNIT, Files, Spooled, spool
+from prefect_etl.connectors.files.csv.layout import Layout
+from prefect_etl.connectors.files.place import Place
+from prefect_etl.connectors.files.reading import Reading
+from prefect_etl.core.aside import Aside
+from prefect_etl.core.rows import UNIT_INDEX, Relation
+from prefect_etl.core.sql import identifier, literal
+from prefect_etl.core.unit import Unit
+from prefect_etl.errors import SourceReadError
+
+# Options of a reading: the layout, and columns whose type holds: what does not fit is put aside.
+CAREFUL, HELD = "careful", "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Files that were read as text.
+
+    Attributes:
+        files: What was read.
+        spooled: Their records.
+        columns: How fields become columns.
+        failures: Columns with values that do not fit: how many.
+    """
+
+    files: Files
+    spooled: Spooled
+    columns: Sequence[Converted]
+    failures: Mapping[str, int]
+
+    @property
+    def source(self) -> str:
+        """SQL: the records."""
+        return f"read_parquet({literal(self.spooled.path)})"
+
+
+@contextmanager
+def opened(place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Opened]:
+    """Read the files of a batch as text.
+
+    Raises:
+        SourceReadError: A file is refused.
+    """
+    layout = Layout.from_dict(reading.options[CAREFUL])
+    pairs = list(reading.columns.pairs())
+    with place.scratch() as folder:
+        files = Files(place, layout, len(pairs), units)
+        spooled = spool(files, folder)
+        columns = [
+            conversion(n, name, kind, layout, place.dataset.nulls)
+            for n, (name, kind) in enumerate(pairs)
+        ]
+        yield Opened(files, spooled, columns, _failures(place, spooled.path, columns))
+
+
+def _failures(place: Place, path: Path, columns: Sequence[Converted]) -> dict[str, int]:
+    typed = [column for column in columns if column.value != column.text]
+    if not typed:
+        return {}
+    counts = ", ".join(f"count(*) FILTER (WHERE {column.failed})" for column in typed)
+    (found,) = place.session.query(f"SELECT {counts} FROM read_parquet({literal(path)})")
+    return {column.name: count for column, count in zip(typed, found, strict=True) if count}
+
+
+def held(place: Place, options: Mapping[str, Any]) -> set[str]:
+    """Columns whose type is not a guess."""
+    return {*place.dataset.types, *options.get(HELD, ())}
+
+
+@contextmanager
+def careful_rows(place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Relation]:
+    """The rows of the files of a batch.
+
+    Raises:
+        SourceReadError: A guessed type does not hold, or most of a file is no record.
+    """
+    with opened(place, reading, units) as found:
+        firm = held(place, reading.options)
+        loose = [name for name in found.failures if name not in firm]
+        if loose:
+            raise SourceReadError(
+                f"{units[0].position}: values of column {loose[0]} are of another type than others",
+                hint=f"Say which it is with types: {{{loose[0]}: VARCHAR}}.",
+            )
+        misfitting = [column for column in found.columns if column.name in found.failures]
+        aside = put_aside(found.files, found.spooled, misfitting)
+        assert_mostly_read(place, units, found.spooled, aside)
+        fitting = " AND ".join(f"NOT {column.failed}" for column in misfitting)
+        where = f" WHERE {fitting}" if fitting else ""
+        yield Relation(
+            f"SELECT {_selected(found.columns, units)} FROM {found.source}{where}",
+            aside=lambda: aside,
+        )
+
+
+def _selected(columns: Sequence[Converted], units: Sequence[Unit]) -> str:
+    values = [f"{column.value} AS {identifier(column.name)}" for column in columns]
+    return ", ".join([*values, *([f"{UNIT} AS {UNIT_INDEX}"] if len(units) > 1 else [])])
+
+
+def assert_mostly_read(place: Place, units: Sequence[Unit], spooled: Spooled, aside: Aside) -> None:
+    """Refuse a file most of whose records are none: it is written otherwise than was thought.
+
+    Raises:
+        SourceReadError: More than half of its records would be put aside.
+    """
+    for index, unit in enumerate(units):
+        bad = aside.counts.get(index, 0)
+        whole = spooled.read[index] + spooled.aside[index]
+        if 2 * bad > whole:
+            reason = _usual_reason(place, aside, index)
+            raise SourceReadError(
+                f"{place.dataset.name}: {unit.position} cannot be read: {bad} of its {whole} "
+                f"records are no rows: {reason}",
+                hint="It is probably written otherwise than was found out: say delimiter, quote, "
+                "escape, encoding, header, skip, footer or types; prefect-etl inspect shows what "
+                "was found.",
+            )
+
+
+def _usual_reason(place: Place, aside: Aside, index: int) -> str:
+    found = place.session.query(
+        "SELECT reason, count(*), min(line) "
+        f"FROM read_parquet({literal(aside.rejects)}) WHERE unit = {index} "
+        "GROUP BY reason ORDER BY 2 DESC LIMIT 1"
+    )
+    return f"{found[0][0]} (first in line {found[0][2]})" if found else "none is one"
