@@ -51,7 +51,10 @@ def _misfits(
         rejects_scan="_etl_reject_scans",
     )
     try:
-        counted = cursor.execute(f"SELECT count(*), count(COLUMNS(*)) FROM {source}").fetchone()
+        # All of the result is fetched: before that, the list of rejects is not there.
+        ((rows, *_),) = cursor.execute(
+            f"SELECT count(*), count(COLUMNS(*)) FROM {source}"
+        ).fetchall()
         rejects = cursor.execute(
             "SELECT column_name, error_type::VARCHAR, count(*) FROM _etl_rejects GROUP BY ALL"
         ).fetchall()
@@ -61,7 +64,7 @@ def _misfits(
     if any(kind != "CAST" for _, kind, _ in rejects):
         return None
     failing = {name: count for name, _, count in rejects}
-    whole = (counted[0] if counted else 0) + sum(failing.values())
+    whole = rows + sum(failing.values())
     for name, count in _fractional(cursor, reading, files).items():
         failing[name] = failing.get(name, 0) + count
     return Misfits(failing, whole)
