@@ -29,13 +29,17 @@ import prefect_etl.connectors.duckdb
 import prefect_etl.connectors.postgres  # noqa: F401
 from prefect_etl.connectors.files import source
 from prefect_etl.core.report import RunReport
+from prefect_etl.pipeline.replay import entries_to_replay, replay_pipeline
 from prefect_etl.pipeline.run import run_pipeline
 from prefect_etl.pipeline.spec import load_pipeline
 from prefect_etl.pipeline.workspace import Options, open_workspace
 
 
 def run(job: dict[str, Any]) -> RunReport:
-    """Run the pipeline of a folder, by default in steps that always come in the same order."""
+    """Run the pipeline of a folder, by default in steps that always come in the same order.
+
+    ``replay`` loads what is in quarantine instead.
+    """
     source.BATCH_BYTES = job["batch_bytes"]
     threads = job.get("threads", 1)
     options = Options(
@@ -43,7 +47,10 @@ def run(job: dict[str, Any]) -> RunReport:
     )
     spec = load_pipeline(Path(job["root"]) / "pipeline.yaml")
     with open_workspace(spec, options) as workspace:
-        return run_pipeline(workspace)
+        if not job.get("replay"):
+            return run_pipeline(workspace)
+        names = [(entry.dataset, entry.name) for entry in entries_to_replay(workspace, None)]
+        return replay_pipeline(workspace, names)
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:

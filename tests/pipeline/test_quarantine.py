@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pytest
 
+from prefect_etl.errors import ConfigError
 from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
 
 if TYPE_CHECKING:
@@ -88,3 +90,38 @@ def test_closed_files_are_kept_as_long_as_loaded_batches(project: Project) -> No
     project.write("b.csv", "v\n1\n")
     project.load()
     assert [bool(entry.closed) for entry in entries(project)] == [False]
+
+
+def test_a_table_follows_what_is_in_quarantine(project: Project) -> None:
+    project.dataset["contract"] = {"columns": {"v": {"ge": 0}}}
+    project.dataset["quarantine_into"] = "t_rejected"
+    project.write("a.csv", 'id,v\n1,5\n2,-1\n"=x",-2\n')
+    project.load()
+    columns = "rules, reasons, source, row_number, record, closed"
+    rows = project.rows(f"SELECT {columns} FROM t_rejected")
+    reason = "v is less than 0"
+    assert rows == [
+        ("v.ge", reason, "a.csv", 2, '{"id":"2","v":-1}', None),
+        ("v.ge", reason, "a.csv", 3, '{"id":"=x","v":-2}', None),
+    ]
+    assert project.load().status == "unchanged"
+    project.load(refresh=True)
+    closed = "SELECT closed IS NOT NULL, count(*) FROM t_rejected GROUP BY 1"
+    assert project.rows(closed) == [(False, 2), (True, 2)]
+
+
+def test_a_table_that_was_missed_is_made_by_the_next_run(project: Project) -> None:
+    project.dataset["contract"] = {"columns": {"v": {"ge": 0}}}
+    project.write("a.csv", "v\n-1\n1\n")
+    project.load()
+    project.dataset["quarantine_into"] = "t_rejected"
+    assert project.load().status == "unchanged"
+    assert project.rows("SELECT source, row_number FROM t_rejected") == [("a.csv", 1)]
+    assert project.load().status == "unchanged"
+
+
+@pytest.mark.parametrize("into", ["t", "T"])
+def test_a_table_of_quarantine_that_is_claimed_is_refused(project: Project, into: str) -> None:
+    project.dataset["quarantine_into"] = into
+    with pytest.raises(ConfigError, match="is claimed by"), project.open():
+        pass

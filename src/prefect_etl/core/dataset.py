@@ -108,6 +108,11 @@ class DatasetSpec(BaseModel):
     columns: Columns = Field(default_factory=Columns)
     where: str | None = Field(None, description="A SQL condition; other rows are left out.")
     contract: Contract | None = Field(None, description="What rows must be.")
+    quarantine_into: str | None = Field(
+        None,
+        min_length=1,
+        description="A table of the destination for the rows that are put aside, beside the files.",
+    )
     evolution: EvolutionPolicy = Field(
         "evolve", description="evolve adds columns and widens numbers; freeze refuses both."
     )
@@ -149,7 +154,7 @@ class DatasetSpec(BaseModel):
     @property
     def fingerprint(self) -> str:
         """Changes when anything changes that decides what the table looks like."""
-        text = self.model_dump_json(exclude={"name"}, fallback=repr)
+        text = self.model_dump_json(exclude={"name", "quarantine_into"}, fallback=repr)
         return sha256(text.encode()).hexdigest()[:32]
 
     @model_validator(mode="after")

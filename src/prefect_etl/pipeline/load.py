@@ -29,6 +29,7 @@ from prefect_etl.pipeline.numbering import Numbered, number
 from prefect_etl.pipeline.planner import loads_to_replay, table_name
 from prefect_etl.pipeline.prepare import Prepared, prepare
 from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
+from prefect_etl.pipeline.quarantine_table import publish_table
 from prefect_etl.pipeline.rejected import Unreadable, with_unreadable
 from prefect_etl.pipeline.setting_aside import Replaying, SettingAside
 from prefect_etl.pipeline.standing import OLDER, REPLAYED, after, published
@@ -109,6 +110,7 @@ def settle_last_load(workspace: Workspace, plan: DatasetPlan) -> None:
             _settle(workspace, spec, record, [manifest for manifest in found if manifest])
     elif plan.action == "skip":  # a load sweeps when it is done
         zone.sweep(state.version, state.lineage, workspace.options.raw_retention_days)
+    publish_table(workspace, spec)
 
 
 def _settle(
@@ -227,7 +229,9 @@ class Loading:
         """Publish batches of the raw zone."""
         zone = self.workspace.raw.dataset(self.spec.name)
         with _readable([zone.data(manifest.batch_id) for manifest in manifests]):
-            return self._publish(manifests)
+            report = self._publish(manifests)
+        publish_table(self.workspace, self.spec)
+        return report
 
     def _publish(self, manifests: Sequence[Manifest]) -> DatasetReport:
         zone = self.workspace.raw.dataset(self.spec.name)

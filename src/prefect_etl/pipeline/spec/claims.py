@@ -52,6 +52,13 @@ def claim_mistakes(
             table = f"{schema}.{part.table}" if schema else part.table
             text = f"the table {table} is claimed by {dotted(other)}, too"
             found.append(Mistake(place, f"{text}; give one of them another name with into:"))
+        aside = part.quarantine_into if isinstance(part, DatasetSpec) else None
+        if aside is None:
+            continue
+        if taken := tables.get((schema.casefold(), aside.casefold())):
+            text = f"the table {aside} is claimed by {dotted(taken)}, too; give another name with"
+            found.append(Mistake(place, f"{text} quarantine_into:"))
+        tables[schema.casefold(), aside.casefold()] = place
     return found
 
 
@@ -68,7 +75,8 @@ def partition_mistakes(
 
 
 def _illegal(part: DatasetSpec | TransformationSpec, schema: str) -> str | None:
-    for name in (part.name, schema, part.table):
+    aside = part.quarantine_into if isinstance(part, DatasetSpec) else None
+    for name in (part.name, schema, part.table, aside or ""):
         try:
             size = len(quote(name, safe=""))
         except UnicodeEncodeError:
@@ -78,7 +86,7 @@ def _illegal(part: DatasetSpec | TransformationSpec, schema: str) -> str | None:
                 f"{name[:20]}… is too long: it makes a folder's name of {size} bytes, and may "
                 f"make one of {_LONGEST}"
             )
-    if "" in (part.into, part.schema_) or "\0" in schema + part.table:
+    if "" in (part.into, part.schema_) or "\0" in schema + part.table + (aside or ""):
         return "into: and schema: must not be empty or contain a NUL character"
     if schema.casefold() == _RESERVED_SCHEMA:
         return f"the schema {_RESERVED_SCHEMA} holds the ledger; choose another one"
