@@ -15,7 +15,6 @@ from prefect_etl.errors import SourceReadError
 
 # Between and around the fields of records that were read; no text of people has them.
 SIGN, QUOTE = "\x1f", "\x1e"
-_ODD = re.compile("[\0\udc00-\udcff]")
 # A quote that is open over so many lines, each of which reads as a record, was none.
 _SWALLOWED = 64
 # What follows a broken record and is none either belongs to it, up to so many lines.
@@ -66,6 +65,8 @@ class Manner:
         self.layout, self.width, self.encoding, self.wanted = layout, width, encoding, wanted
         self.grammar = Grammar(layout)
         self.mender = Mender(self.grammar, width) if mend else None
+        # A NUL is a character that nobody meant: mended where that is asked for, else kept.
+        self.odd = re.compile("[\0\udc00-\udcff]") if mend else MARKED
         own = layout.delimiter
         self.sign = own if len(own) == 1 and own.isascii() else SIGN
         self.special = re.compile(f"[{re.escape(self.sign)}{QUOTE}\r\n]")
@@ -118,7 +119,7 @@ class Walk:
         self._lines = list(StringIO(text, newline=""))
         self._index = 0
         self._known = (0, stand.byte)
-        self._odd = _ODD.search(text) is not None
+        self._odd = manner.odd.search(text) is not None
         self._exotic = manner.is_exotic(text)
         self._out: list[str] = []
         self._numbers: list[int] = []
@@ -231,7 +232,7 @@ class Walk:
         )
 
     def _is_odd(self, text: str) -> bool:
-        return self._odd and _ODD.search(text) is not None
+        return self._odd and self._manner.odd.search(text) is not None
 
     def _is_blank(self, line: str) -> bool:
         return (
@@ -328,8 +329,6 @@ class Walk:
             where = place + encoding.length(text[: marked.start()])
             bad = ord(marked[0]) - 0xDC00
             return "csv.encoding", f"byte 0x{bad:02X} at {where} of the file is no {encoding.name}"
-        if "\0" in text:
-            return "csv.nul", "it has NUL characters"
         if token.fault == "open":
             return "csv.quote", "a quote is opened and not closed"
         if token.fault:
