@@ -143,3 +143,34 @@ def test_a_replay_killed_at_any_step_converges(fast_folder, capsys):
     with capsys.disabled():
         print(f"\nkilled at {len(kills)} points of {len(done['steps'])} steps")  # noqa: T201 - the figure is the point
     assert not wrong, f"{len(wrong)} faults:\n" + "\n".join(wrong[:20])
+
+
+def _at_once(root: Path, *jobs: dict[str, Any]) -> list[dict[str, Any]]:
+    """What several processes say that begin at the same time."""
+    with Runner() as one, Runner() as two, ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(r.run, root, **job) for r, job in zip((one, two), jobs, strict=True)]
+        return [part.result() for part in done]
+
+
+def test_two_replays_at_once_load_a_row_once(fast_folder):
+    with Runner() as runner:
+        root = made(fast_folder / "twice", runner)
+    answers = _at_once(root, {"replay": True}, {"replay": True})
+    assert [done["status"] for done in answers] == ["completed"] * 2, answers
+    found = outcome(root)
+    assert found["added"].total() == 4
+    assert found["added unpublished"] == []
+    assert [len(rows) for rows in found["added open"]] == [1]
+
+
+def test_a_replay_and_a_run_at_once_double_and_lose_nothing(fast_folder):
+    with Runner() as runner:
+        root = made(fast_folder / "run", runner)
+    arrive(root, {"added/a.csv": "id,v\n1,5\n2,-1\n9,9\n", "added/c.csv": "id,v\n6,-2\n"})
+    answers = _at_once(root, {"replay": True}, {})
+    assert [done["status"] for done in answers] == ["completed"] * 2, answers
+    with Runner() as runner:
+        assert runner.run(root, replay=True)["status"] == "completed"
+    with duckdb.connect(str(root / "warehouse.duckdb"), read_only=True) as connection:
+        rows = connection.execute("SELECT id, v FROM added ORDER BY ALL").fetchall()
+    assert rows == [(1, 5), (2, -1), (4, -2), (4, -2), (6, -2), (9, 9)]

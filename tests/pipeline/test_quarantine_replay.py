@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
 
 from prefect_etl.core.report import DatasetReport
 from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
 from prefect_etl.pipeline.replay import entries_to_replay, replay_pipeline
+from prefect_etl.pipeline.run import run_pipeline
+from prefect_etl.pipeline.spec import pipeline_from
+from prefect_etl.pipeline.workspace import Options, open_workspace
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -64,8 +72,6 @@ def test_what_fails_again_keeps_its_place_and_has_its_new_reason(project: Projec
     project.load()
     fixed(project)
     replay(project)
-    import duckdb
-
     rows = duckdb.execute(
         f"SELECT id, v, _source, _row, _reasons FROM '{entries(project)[1].path}'"
     ).fetchall()
@@ -235,3 +241,83 @@ def test_a_lost_warehouse_gets_replayed_rows_back(project: Project) -> None:
     assert project.load().status == "replayed"
     assert project.rows() == [(1, 5), (2, -1)]
     assert replay(project) == []
+
+
+DESTINATIONS = ("duckdb:///w.duckdb", "sqlite:///w.sqlite", "parquet:///w", "memory://replay")
+
+
+def piped(root: Path, destination: str, contract: Any, **dataset: Any) -> Any:
+    spec = pipeline_from(
+        name="p",
+        destination=destination,
+        sources={
+            "files": {
+                "connection": "file://./data",
+                "datasets": {"t": {"path": "*.csv", "contract": contract, **dataset}},
+            }
+        },
+        root=root,
+    )
+    return open_workspace(spec, Options(lock_timeout=5))
+
+
+@pytest.mark.parametrize("destination", DESTINATIONS)
+def test_every_destination_replays(tmp_path: Path, destination: str) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    destination = destination.replace("memory://replay", f"memory://{tmp_path}")
+    keyed = {"write": "merge", "key": "id"}
+    for how in ({}, keyed):
+        into = {"into": f"t{len(how)}", **how}
+        (data / "a.csv").write_text("id,v\n1,5\n2,-1\n3,-9\n")
+        with piped(tmp_path, destination, STRICT, **into) as workspace:
+            assert run_pipeline(workspace, refresh=bool(how)).status == "completed"
+        (data / "b.csv").write_text("id,v\n2,8\n")
+        with piped(tmp_path, destination, LOOSE, **into) as workspace:
+            assert run_pipeline(workspace).status == "completed"
+            (entry,) = entries_to_replay(workspace, None)
+            report = replay_pipeline(workspace, [("t", entry.name)])
+            (done,) = report.datasets
+            assert (done.status, done.counts.quarantined) == ("loaded", 1), done
+            assert (done.counts.inserted, done.counts.superseded) == ((0, 1) if how else (1, 0))
+        (data / "a.csv").write_text("id,v\n7,7\n")
+        with piped(tmp_path, destination, LOOSE, **into) as workspace:
+            (done,) = run_pipeline(workspace).datasets
+            assert done.counts.replaced == (0 if how else 2)
+            assert entries_to_replay(workspace, None) == []
+        (data / "b.csv").unlink()
+        shutil.rmtree(tmp_path / ".prefect_etl")
+
+
+def test_windows_of_an_append_that_were_read_again_are_not_replayed(tmp_path: Path) -> None:
+    app = tmp_path / "app.duckdb"
+
+    def execute(sql: str, file: Path = app) -> list[Any]:
+        with duckdb.connect(str(file)) as connection:
+            return connection.execute(sql).fetchall()
+
+    def opened(least: int) -> Any:
+        contract = {"columns": {"v": {"ge": least}}}
+        dataset = {"table": "log", "cursor": "made", "contract": contract}
+        source = {"connection": "duckdb:///app.duckdb", "datasets": {"log": dataset}}
+        spec = pipeline_from(
+            name="p",
+            destination="duckdb:///w.duckdb",
+            sources={"s": source},
+            root=tmp_path,
+        )
+        return open_workspace(spec)
+
+    execute("CREATE TABLE log AS SELECT * FROM (VALUES (1, -1), (2, -2), (2, 5)) t(made, v)")
+    with opened(0) as workspace:
+        assert run_pipeline(workspace).status == "completed"
+    execute("INSERT INTO log VALUES (3, 6)")
+    with opened(0) as workspace:
+        assert run_pipeline(workspace).status == "completed"
+        names = [("log", entry.name) for entry in entries_to_replay(workspace, None)]
+    with opened(-5) as workspace:
+        report = replay_pipeline(workspace, names)
+        assert [d.status for d in report.datasets] == ["loaded", "loaded"], report
+        assert replay_pipeline(workspace, names).idle
+    loaded = execute("SELECT made, v FROM log ORDER BY ALL", tmp_path / "w.duckdb")
+    assert loaded == [(1, -1), (2, -2), (2, 5), (3, 6)]
