@@ -8,8 +8,9 @@ table's columns.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 
 from prefect_etl.core.dataset import DatasetSpec
@@ -19,7 +20,8 @@ from prefect_etl.core.rows import RESERVED_PREFIX, ROW_NUMBER, UNIT_ID, UNIT_IND
 from prefect_etl.core.schema import UNKNOWN, Column, Evolution, TableSchema, evolve, widen
 from prefect_etl.core.sql import identifier, literals
 from prefect_etl.core.types import exact_cast, is_integer, stored_type
-from prefect_etl.errors import SchemaError
+from prefect_etl.engine.duckdb import Session
+from prefect_etl.errors import ConfigError, SchemaError
 
 KEEP = "_etl_keep"
 # Of a contract's type rule: whether a value was there and did not convert.
@@ -199,6 +201,7 @@ def prepare(files: Sequence[RawFile], spec: DatasetSpec, table: TableSchema | No
         schema = file.manifest.schema
         apart = index if schema.find(_FILE) else None
         groups.setdefault((schema, file.manifest.packed, apart), []).append(file)
+    _assert_conditions(spec)
     evolution = evolution_of([schema for schema, *_ in groups], spec, table)
     failing = _failing(groups, spec)
     sources = {key: _raw_level(key[0], spec, members) for key, members in groups.items()}
@@ -226,6 +229,7 @@ def prepare_open(
     Raises:
         SchemaError: The parts do not fit together, or not into the table.
     """
+    _assert_conditions(spec)
     evolution = evolution_of([part.schema for part in parts], spec, table)
     unit = f"CAST({unit_id} AS BIGINT)"
     sources = []
@@ -237,6 +241,29 @@ def prepare_open(
         for source, part in zip(sources, parts, strict=True)
     ]
     return Prepared(evolution, " UNION ALL ".join(rows), " UNION ALL BY NAME ".join(sources))
+
+
+def _assert_conditions(spec: DatasetSpec) -> None:
+    """Refuse SQL of the user's that is more than a condition on a row.
+
+    Raises:
+        ConfigError: It is, and might read anything.
+    """
+    for field, sql in (("where", spec.where), ("deleted_when", spec.deleted_when)):
+        if sql is not None:
+            _assert_condition(f"{spec.name}: {field}", sql)
+
+
+@cache
+def _assert_condition(what: str, sql: str) -> None:
+    from prefect_etl.connectors.duckdb.select import check_condition
+
+    # An engine of its own: nothing is open here, and it is quickly made.
+    with closing(Session("64MB", threads=1)) as session:
+        try:
+            check_condition(session, sql)
+        except ConfigError as error:
+            raise ConfigError(f"{what}: {error.message}", hint=error.hint) from error
 
 
 def _failing(groups: Mapping[_Group, object], spec: DatasetSpec) -> list[str]:
@@ -313,6 +340,7 @@ def _table_level(
         found = projected.get(failing_name.lower())
         failed = found.failed if found and found.failed else "FALSE"
         columns.append(f"{failed} AS {identifier(FAILED_PREFIX + failing_name)}")
-    keep = f"coalesce(({spec.where}), FALSE)" if spec.where else "TRUE"
+    # A comment at the end of the condition must not go on.
+    keep = f"coalesce((\n{spec.where}\n), FALSE)" if spec.where else "TRUE"
     columns += [UNIT_ID, ROW_NUMBER, f"{keep} AS {KEEP}"]
     return f"SELECT {', '.join(columns)} FROM ({source})"

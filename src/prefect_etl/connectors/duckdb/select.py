@@ -15,29 +15,15 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
+from prefect_etl.connectors.duckdb.words import PURE, TELLING, unparsable
 from prefect_etl.connectors.transforming import Select
 from prefect_etl.core.sql import literal
 from prefect_etl.core.warehouse import TableRef
 from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import ConfigError
 
-# Table functions that make rows from their arguments alone. All others may read anything.
-PURE = frozenset(
-    {
-        "generate_series",
-        "generate_subscripts",
-        "json_each",
-        "json_tree",
-        "range",
-        "repeat",
-        "repeat_row",
-        "unnest",
-    }
-)
-# Scalar functions that tell of the process, or write to its log.
-TELLING = frozenset(("current_setting", "getenv", "getvariable", "write_log"))
 _HINT = "A transformation is one SELECT over tables; files become tables as datasets."
-LOOKS_LIKE_FILE = re.compile(
+_LOOKS_LIKE_FILE = re.compile(
     r"[/\\*:]|\.(csv|tsv|txt|json\w*|ndjson|parquet|arrow|db|duckdb|xlsx|gz|zst)$"
 )
 # A recursive CTE under its alias for all rows so far.
@@ -175,7 +161,7 @@ class _Names:
             raise ConfigError(
                 f"the SQL reads {catalog}.{schema}.{name}, which is in another database", hint=_HINT
             )
-        if not catalog and not schema and LOOKS_LIKE_FILE.search(name):
+        if not catalog and not schema and _LOOKS_LIKE_FILE.search(name):
             raise ConfigError(f"the SQL reads the file {name}", hint=_HINT)
         return TableRef(schema or self.default_schema, name)
 
@@ -186,6 +172,8 @@ def _tree(session: Session, sql: str) -> dict[str, Any]:
 
     if "\0" in sql:
         raise ConfigError("the SQL contains a NUL character")
+    if (first := unparsable(sql)) is not None:
+        raise ConfigError(f"the SQL is not one SELECT: it is {first}", hint=_HINT)
     try:
         with session.cursor() as cursor:
             statements = cursor.extract_statements(sql)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from prefect_etl.connectors.base import ArrowRows, Relation, Rows
 from prefect_etl.connectors.duckdb.probing import DuckDBProbe, typed
+from prefect_etl.connectors.duckdb.rehearsal import assert_within
 from prefect_etl.connectors.duckdb.select import check_condition, parse_select
 from prefect_etl.connectors.relational import (
     DatabaseDataset,
@@ -161,10 +162,14 @@ class DuckDBSource:
             selected = f"({query.strip().rstrip(';')}\n)"
         else:
             selected = self._qualified(self._dataset.table_ or "", found)
-        if self._dataset.filter is None:
-            return selected
-        check_condition(self._session, self._dataset.filter)
-        return f"(SELECT * FROM {selected} WHERE (\n{self._dataset.filter}\n))"
+        if self._dataset.filter is not None:
+            check_condition(self._session, self._dataset.filter)
+            selected = f"(SELECT * FROM {selected} WHERE (\n{self._dataset.filter}\n))"
+        try:
+            assert_within(cursor, f"FROM {selected}", foreign=True)
+        except ConfigError as error:
+            raise self._refused(error.message) from error
+        return selected
 
     def _assert_reads_tables_only(self, query: str, found: Sequence[tuple[str, str]]) -> None:
         known = {f"{schema}.{name}".casefold() for schema, name in found}
@@ -178,7 +183,8 @@ class DuckDBSource:
                 raise self._refused(f"{self._path.name} has no table {table}{near}")
 
     def _refused(self, problem: str) -> ConfigError:
-        return ConfigError(f"{self._dataset.name}: query: {problem}", hint=_HINT)
+        what = "query" if self._dataset.query is not None else "table"
+        return ConfigError(f"{self._dataset.name}: {what}: {problem}", hint=_HINT)
 
     def _qualified(self, table: str, found: Sequence[tuple[str, str]]) -> str:
         schema, _, name = table.rpartition(".")

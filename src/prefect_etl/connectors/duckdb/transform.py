@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from prefect_etl.connectors.duckdb import transform_ledger as ledger
 from prefect_etl.connectors.duckdb.publish import write
+from prefect_etl.connectors.duckdb.rehearsal import assert_within
 from prefect_etl.connectors.duckdb.select import bind_parameters, check_condition, parse_select
 from prefect_etl.connectors.transforming import (
     Fetched,
@@ -93,6 +94,8 @@ class DuckDBTransforms:
         DECIMAL(38,0) where they do not.
         """
         with self._reading(tables) as (cursor, versions), _translated():
+            for table in tables:
+                assert_within(cursor, f"FROM {qualified(table.schema, table.name)}")
             found = {
                 table: cursor.execute(_exact(cursor, table)).to_arrow_table() for table in tables
             }
@@ -111,6 +114,7 @@ class DuckDBTransforms:
                     staged = replace(staged, columns=_given_columns(schema, staged.columns))
             else:
                 with self._reading(reads) as (cursor, versions), _translated():
+                    assert_within(cursor, rows.sql, rows.parameters)
                     staged = _compute(cursor, rows, stage if keep_rows else "", versions)
             yield staged
         finally:
