@@ -116,7 +116,13 @@ BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "CSV of NUL bytes": ("a.csv", lambda: bytes(100), "NUL"),
     "CSV that is not UTF-8": ("a.csv", lambda: b"n,what\n1,\xe9\n", "not utf-8"),
     "CSV, a line too short": ("a.csv", (_CSV + "7\n").encode, "cannot be read"),
-    "JSON Lines, cut": ("a.jsonl", lambda: b'{"n": 1}\n{"n": ', "unexpected end of data"),
+    "JSON Lines, most of them cut": (
+        "a.jsonl",
+        lambda: b'{"n": 1}\n{"n": \n{"n',
+        "1 records can be read, about 2 cannot; line 3: ",
+    ),
+    "JSON, nested beyond any stack": ("a.json", lambda: b"[" * 100_000, "nested more than 100"),
+    "JSON, not at all": ("a.json", _CSV.encode, "cannot be read as JSON"),
     "JSON Lines, empty": ("a.jsonl", bytes, "is empty"),
     "Arrow, cut": ("a.arrow", lambda: b"ARROW1\0\0abc", "cannot be read"),
 }
@@ -161,14 +167,20 @@ def _mended(kind: str) -> bytes:
             return _zstd()
         case ".parquet":
             return bytes(_parquet())
+        case ".json":
+            return b"[%s]" % b",".join(_json_rows())
         case ".jsonl":
-            return b"".join(b'{"n": %d, "what": "name %d"}\n' % (n, n) for n in range(_ROWS))
+            return b"\n".join(_json_rows())
         case ".arrow":
             file = io.BytesIO()
             with pa.ipc.new_file(file, _TABLE.schema) as out:
                 out.write_table(_TABLE)
             return file.getvalue()
     return _CSV.encode()
+
+
+def _json_rows() -> list[bytes]:
+    return [b'{"n": %d, "what": "name %d"}' % (n, n) for n in range(_ROWS)]
 
 
 def test_an_empty_file_among_others_is_a_file_without_rows(tmp_path):

@@ -1,47 +1,84 @@
-"""JSON and JSON Lines."""
+"""JSON and JSON Lines.
+
+The engine reads files that it can be trusted with, which is found out by their bytes. All others
+are read with care, record by record, into lines that it can be trusted with.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from prefect_etl.connectors.files.form import Better
+from prefect_etl.connectors.files.json.columns import gathered, selected
+from prefect_etl.connectors.files.json.detection import CARE, detect
+from prefect_etl.connectors.files.json.kinds import Kind, kind_of
+from prefect_etl.connectors.files.json.spelling import as_kind
+from prefect_etl.connectors.files.json.spool import Spool
 from prefect_etl.connectors.files.place import Place
-from prefect_etl.connectors.files.reading import Reading, all_small, unit_index
+from prefect_etl.connectors.files.reading import Reading, all_small, nothing, unit_index
 from prefect_etl.connectors.files.settling import settle
-from prefect_etl.core.rows import Relation, Rows
+from prefect_etl.core.rows import UNIT_INDEX, Relation, Rows
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.sql import literal
 from prefect_etl.core.unit import Unit
-from prefect_etl.errors import SourceReadError
 
 __all__ = ["FORM"]
 
 
 class _Json:
     def detect(self, place: Place, units: Sequence[Unit]) -> list[tuple[Reading, list[Unit]]]:
-        files = place.scanned([unit for unit in units if unit.size])
-        if not files:
-            raise SourceReadError(f"{units[0].position} is empty", hint="Put records in it.")
-        # All of all files: a key that a sample missed would be left out without a word.
-        described = place.session.query(
-            f"DESCRIBE SELECT * FROM read_json({literal(files)}, sample_size = -1, "
-            "union_by_name = true, maximum_sample_files = 2147483647)"
-        )
-        schema = TableSchema.from_pairs((row[0], row[1]) for row in described)
-        return [(Reading(place.kind(units[0]), schema, {}), list(units))]
+        return detect(place, units)
 
     def settle(self, place: Place, reading: Reading, table: TableSchema | None) -> Reading:
-        return settle(reading, place.dataset, table)
+        settled = settle(reading, place.dataset, table)
+        # Only digits tell a DECIMAL; the engine would go by way of DOUBLE.
+        if any("DECIMAL" in column.type for column in settled.columns):
+            return replace(settled, options={**settled.options, CARE: True})
+        return settled
 
     def better(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Better:  # noqa: ARG002
-        return Better()
+        return Better() if reading.options.get(CARE) else Better(options={CARE: True})
 
     @contextmanager
     def rows(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Rows]:
-        types = literal(dict(reading.columns.pairs()))
-        source = f"read_json({literal(place.scanned(units))}, columns = {types})"
-        yield Relation(f"SELECT *{unit_index(units)} FROM {source}", whole_units=all_small(units))
+        if not reading.options.get(CARE):
+            yield _trusted(place, reading, units)
+            return
+        with place.scratch() as folder:
+            yield _careful(Spool(place, folder), reading, units)
+
+
+def _trusted(place: Place, reading: Reading, units: Sequence[Unit]) -> Relation:
+    types = literal(dict(gathered(reading).pairs()))
+    form = reading.options.get("format", "auto")
+    source = (
+        f"read_json({literal(place.scanned(units))}, columns = {types}, format = {literal(form)})"
+    )
+    return Relation(
+        f"SELECT {selected(reading)}{unit_index(units)} FROM {source}",
+        whole_units=all_small(units),
+    )
+
+
+def _careful(spool: Spool, reading: Reading, units: Sequence[Unit]) -> Relation:
+    columns = gathered(reading)
+    kinds = {name: kind_of(kind) for name, kind in columns.pairs()}
+    record = Kind("struct", "", kinds)
+    numbered = len(units) > 1
+    spool.fill(units, lambda value: as_kind(value, record, ""), numbered=numbered)
+    number = f", {UNIT_INDEX}" if numbered else ""
+    if not spool.rows:
+        empty = f"SELECT *{', CAST(NULL AS INTEGER) AS ' + UNIT_INDEX if numbered else ''}"
+        return Relation(f"{empty} FROM ({nothing(reading.columns)})", aside=spool.rejects.aside)
+    carried = {name: kind.carried() for name, kind in kinds.items()}
+    if numbered:
+        carried[UNIT_INDEX] = "INTEGER"
+    return Relation(
+        f"SELECT {selected(reading)}{number} FROM {spool.scan(columns=carried)}",
+        aside=spool.rejects.aside,
+    )
 
 
 FORM = _Json()
