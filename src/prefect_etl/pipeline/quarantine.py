@@ -73,7 +73,7 @@ class QuarantineEntry:
         sources: Where the rows are from, in their order.
         batches: Ids of the raw batches of the load.
         read_again: Windows of the cursor (first, and the value after the last one, None if it
-            has no end) that later loads read again.
+            has no end) that later loads read again, where that matters.
         replays: The file whose rows the load replayed, if it did.
         closed: Why nothing is to be done any more; empty while it is open.
         closed_ns: Since when, nanoseconds since the epoch.

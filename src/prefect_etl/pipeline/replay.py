@@ -167,6 +167,11 @@ class _Replay:
             return "its load was not published: mend it, and run"
         if not self.entry.sources:
             return "it does not say which files its rows are of: load anew with --full-refresh"
+        if self.spec.keyed and self.entry.read_again:
+            return (
+                "the table has forgotten which keys were deleted so long ago: read that time again "
+                "with prefect-etl backfill, or all with --full-refresh"
+            )
         if self.state.missing:
             return "the table is gone: load anew with --full-refresh"
         return ""

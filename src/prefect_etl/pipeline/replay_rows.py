@@ -108,7 +108,7 @@ def _as_the_ledger_says(source: AsideSource, state: LedgerState) -> AsideSource:
 
 def _outside(entry: QuarantineEntry, spec: DatasetSpec, state: LedgerState) -> list[str]:
     """Conditions that leave out the windows of an append that were read again."""
-    if not entry.read_again or spec.cursor_column is None or state.schema is None:
+    if spec.keyed or not entry.read_again or spec.cursor_column is None or state.schema is None:
         return []
     name = next(
         (p.source for p in _projected(entry, spec) if _is(p.column.name, spec.cursor_column)), None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect_etl.connectors.base import Locating
 from prefect_etl.core.dataset import DatasetSpec
@@ -224,19 +224,22 @@ class SettingAside:
         places: dict[int, list[int]] = {}
         for unit_id, place in bad:
             places.setdefault(unit_id, []).append(place)
-        units = {number: entry for number, entry in self.numbered.extracted() if number in places}
         found: list[tuple[int, int, int]] = []
-        for unit_id, rows in places.items():
-            entry = units[unit_id]
-            lines = _located(source, entry.unit, [place - entry.first_row for place in rows])
-            pairs = zip(rows, lines, strict=True)
-            found += ((unit_id, place, line) for place, line in pairs if line is not None)
+        for number, manifest, index in self.numbered.units:
+            entry, rows = manifest.units[index], places.get(number, [])
+            if rows:
+                asked = [place - entry.first_row for place in rows]
+                lines = _located(source, entry.unit, asked, manifest.reading)
+                pairs = zip(rows, lines, strict=True)
+                found += ((number, place, line) for place, line in pairs if line is not None)
         return found
 
 
-def _located(source: Locating, unit: Unit, rows: Sequence[int]) -> Sequence[int | None]:
+def _located(
+    source: Locating, unit: Unit, rows: Sequence[int], reading: Mapping[str, Any]
+) -> Sequence[int | None]:
     try:
-        return source.lines(unit, rows)
+        return source.lines(unit, rows, reading)
     except EtlError as error:  # the rows are told by their numbers then
         logger.debug("%s: lines are not known: %s", unit.position, error)
         return [None] * len(rows)

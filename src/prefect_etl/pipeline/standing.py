@@ -102,9 +102,11 @@ def _source_after(source: AsideSource, load: Published) -> AsideSource:
 def _windows_after(
     entry: QuarantineEntry, load: Published
 ) -> tuple[tuple[str | None, str | None], ...]:
-    """The windows of an append that were read again, rows and all."""
+    """The windows that were read again: of an append its rows, of a merge what was deleted."""
     window, known = load.window, entry.read_again
-    if window is None or load.spec.write != "append":
+    if window is None:
+        return known
+    if load.spec.keyed and (load.spec.deleted_when is None or window.lower is None):
         return known
     if window.open:
         return (*known, (window.lower, window.upper))
