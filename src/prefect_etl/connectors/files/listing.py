@@ -6,9 +6,8 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from glob import glob, has_magic
-from itertools import takewhile
-from pathlib import Path, PurePath
+from glob import has_magic
+from pathlib import Path
 from typing import BinaryIO, cast
 
 import xxhash
@@ -19,6 +18,7 @@ from prefect_etl.connectors.files.config import (
     compression_of,
     format_of,
 )
+from prefect_etl.connectors.files.walking import find_files
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.unit import Unit
 from prefect_etl.errors import SourceChangedError, SourceReadError
@@ -34,7 +34,7 @@ def list_files(folder: Path, dataset: FilesDataset) -> list[str]:
     Hidden files are left out; in a folder, so are files of no known format.
 
     Raises:
-        SourceReadError: A folder cannot be listed.
+        SourceReadError: A folder cannot be listed, or a link leads out of it.
     """
     try:
         return _list(folder, dataset)
@@ -51,29 +51,9 @@ def _list(folder: Path, dataset: FilesDataset) -> list[str]:
     if target.is_file():
         return [os.path.normpath(pattern)]
     if target.is_dir():
-        pattern = f"{glob_literal(pattern)}/**"
-        _assert_listable(target, deep=True)
-        known = [p for p in glob(pattern, root_dir=folder, recursive=True) if _wanted(p, dataset)]
-        return sorted(os.path.normpath(p) for p in known if (folder / p).is_file())
-    if not has_magic(pattern):
-        return []
-    parts = PurePath(pattern).parts[:-1]
-    fixed = list(takewhile(lambda part: not has_magic(part), parts))
-    _assert_listable(folder.joinpath(*fixed), deep=len(fixed) < len(parts) or "**" in pattern)
-    found = glob(pattern, root_dir=folder, recursive=True)
-    return sorted(os.path.normpath(p) for p in found if (folder / p).is_file())
-
-
-def _assert_listable(folder: Path, *, deep: bool) -> None:
-    """Glob takes a folder that it may not list for an empty one; a table would lose its rows."""
-
-    def fail(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError | NotADirectoryError):
-            raise error
-
-    for _ in os.walk(folder, onerror=fail):
-        if not deep:
-            return
+        below = find_files(target, "**/*")
+        return [os.path.normpath(f"{pattern}/{p}") for p in below if _wanted(p, dataset)]
+    return find_files(folder, pattern) if has_magic(pattern) else []
 
 
 def _wanted(path: str, dataset: FilesDataset) -> bool:
@@ -137,7 +117,8 @@ def assert_unchanged(folder: Path, unit: Unit, read_at_ns: int) -> None:
         status = path.stat()
         size = status.st_size if unit.size is None else unit.size
         same = (status.st_size, status.st_mtime_ns) == (size, unit.modified_ns)
-        fresh = read_at_ns - (unit.modified_ns or 0) < _FRESH_NS
+        # A link may have been led to another file, of the same size and time.
+        fresh = read_at_ns - (unit.modified_ns or 0) < _FRESH_NS or path.is_symlink()
         if same and not (fresh and _digest(path) != unit.version):
             return
     except FileNotFoundError:

@@ -29,6 +29,8 @@ _PARTITIONS = re.compile(r"BOOLEAN|U?(TINY|SMALL|BIG)?INT(EGER)?|DATE|VARCHAR")
 _PLAIN = re.compile(r"[A-Za-z0-9_]+")
 # Names of folders that Hive, Spark and DuckDB take for a null.
 _NULLS = ("", "null", "__hive_default_partition__")
+# Bytes of the name of a folder, which is column=value; file systems take 255.
+_LONGEST = 255
 
 
 def kept_type(column: Column) -> str:
@@ -55,9 +57,11 @@ def written(column: Column, *, partition: bool = False) -> str:
     """The expression that a column is written by; it fails for a value that would change."""
     name, kind = identifier(column.name), kept_type(column)
     if partition and kind == "VARCHAR":
-        said = f"column {column.name} has a value that the name of a folder cannot say"
+        said = literal(f"column {column.name} has a value that the name of a folder cannot say")
+        longest = _LONGEST - len(column.name) - 1
         return (
-            f"CASE WHEN lower({name}) IN ({literals(_NULLS)}) THEN error({literal(said)}) "
+            f"CASE WHEN lower({name}) IN ({literals(_NULLS)}) "
+            f"OR length(url_encode({name})) > {longest} THEN error({said}) "
             f"ELSE {name} END AS {name}"
         )
     return name if kind == column.type else f"CAST({name} AS {kind}) AS {name}"

@@ -209,7 +209,7 @@ def _translated(error: duckdb.Error, load: Load, folder: Path) -> Exception:
     if "the name of a folder" in said:
         return DataError(
             f"{load.dataset.name}: {said.removeprefix('Invalid Input Error: ')}",
-            hint="Empty text and null cannot be told apart there; use where: or a contract, or "
-            "leave the column out of partition_by.",
+            hint="It is empty, 'null' or too long: use where: or a contract, or leave the column "
+            "out of partition_by.",
         )
     return storage_error(error, f"{load.dataset.name} into {folder.parent}")

@@ -97,7 +97,9 @@ def settle(folder: Path, ledger: Ledger, made: Iterable[DataFile]) -> None:
 
 
 def _assert_all_there(folder: Path, ledger: Ledger) -> None:
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")}
+    # A folder may have such a name, too: that of a partition whose value ends like this.
+    files = (path for path in folder.rglob("*.parquet") if path.is_file())
+    found = {path.relative_to(folder).as_posix() for path in files}
     wrong = sorted(found.symmetric_difference(file.path for file in ledger.files))
     if wrong:
         raise StorageError(
