@@ -11,6 +11,7 @@ import pytest
 
 from prefect_etl.core.report import DatasetReport
 from prefect_etl.pipeline.quarantine import Quarantine, QuarantineEntry
+from prefect_etl.pipeline.quarantine_table import table_of
 from prefect_etl.pipeline.replay import entries_to_replay, replay_pipeline
 from prefect_etl.pipeline.run import run_pipeline
 from prefect_etl.pipeline.spec import pipeline_from
@@ -263,30 +264,38 @@ def piped(root: Path, destination: str, contract: Any, **dataset: Any) -> Any:
 
 @pytest.mark.parametrize("destination", DESTINATIONS)
 def test_every_destination_replays(tmp_path: Path, destination: str) -> None:
-    data = tmp_path / "data"
+    replays(tmp_path, destination.replace("memory://replay", f"memory://{tmp_path}"))
+
+
+def test_postgres_replays(tmp_path: Path, pg_uri: str) -> None:
+    replays(tmp_path, pg_uri)
+
+
+def replays(root: Path, destination: str) -> None:
+    data = root / "data"
     data.mkdir()
-    destination = destination.replace("memory://replay", f"memory://{tmp_path}")
     keyed = {"write": "merge", "key": "id"}
     for how in ({}, keyed):
-        into = {"into": f"t{len(how)}", **how}
+        into = {"into": f"t{len(how)}", "quarantine_into": f"q{len(how)}", **how}
         (data / "a.csv").write_text("id,v\n1,5\n2,-1\n3,-9\n")
-        with piped(tmp_path, destination, STRICT, **into) as workspace:
+        with piped(root, destination, STRICT, **into) as workspace:
             assert run_pipeline(workspace, refresh=bool(how)).status == "completed"
         (data / "b.csv").write_text("id,v\n2,8\n")
-        with piped(tmp_path, destination, LOOSE, **into) as workspace:
+        with piped(root, destination, LOOSE, **into) as workspace:
             assert run_pipeline(workspace).status == "completed"
             (entry,) = entries_to_replay(workspace, None)
-            report = replay_pipeline(workspace, [("t", entry.name)])
-            (done,) = report.datasets
+            (done,) = replay_pipeline(workspace, [("t", entry.name)]).datasets
             assert (done.status, done.counts.quarantined) == ("loaded", 1), done
             assert (done.counts.inserted, done.counts.superseded) == ((0, 1) if how else (1, 0))
+            table = workspace.destination.state(table_of(workspace.dataset("t").spec))
+            assert (len(table.units), table.version) == (2, 2)
         (data / "a.csv").write_text("id,v\n7,7\n")
-        with piped(tmp_path, destination, LOOSE, **into) as workspace:
+        with piped(root, destination, LOOSE, **into) as workspace:
             (done,) = run_pipeline(workspace).datasets
             assert done.counts.replaced == (0 if how else 2)
             assert entries_to_replay(workspace, None) == []
         (data / "b.csv").unlink()
-        shutil.rmtree(tmp_path / ".prefect_etl")
+        shutil.rmtree(root / ".prefect_etl")
 
 
 def test_windows_of_an_append_that_were_read_again_are_not_replayed(tmp_path: Path) -> None:
@@ -321,3 +330,22 @@ def test_windows_of_an_append_that_were_read_again_are_not_replayed(tmp_path: Pa
         assert replay_pipeline(workspace, names).idle
     loaded = execute("SELECT made, v FROM log ORDER BY ALL", tmp_path / "w.duckdb")
     assert loaded == [(1, -1), (2, -2), (2, 5), (3, 6)]
+
+
+def test_records_that_could_not_be_read_stay_open_when_others_are_replayed(
+    project: Project,
+) -> None:
+    project.dataset["contract"] = STRICT
+    project.write("a.csv", "id,v\n1,5\n2,-1\n" + "6,1\n" * 25_000 + "3,4,5\n")
+    assert project.load().counts.quarantined == 2
+    fixed(project)
+    (report,) = replay(project)
+    assert report.counts.inserted == 1
+    assert "1 could not be read as rows" in report.reason
+    old, new = entries(project)
+    assert old.closed
+    assert not new.closed
+    unread = f"SELECT _source, _row, _text FROM '{new.path}'"
+    assert duckdb.execute(unread).fetchall() == [("a.csv", None, "3,4,5")]
+    (report,) = replay(project)
+    assert (report.status, report.version) == ("unchanged", 2)

@@ -106,7 +106,8 @@ def _windows_after(
     window, known = load.window, entry.read_again
     if window is None:
         return known
-    if load.spec.keyed and (load.spec.deleted_when is None or window.lower is None):
+    forgets = load.spec.deleted_when is not None and window.lower is not None and not window.open
+    if load.spec.keyed and not forgets:
         return known
     if window.open:
         return (*known, (window.lower, window.upper))
