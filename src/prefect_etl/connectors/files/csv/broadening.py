@@ -97,7 +97,9 @@ def broader(place: Place, reading: Reading, units: Sequence[Unit], name: str) ->
 def broadened(kind: str, hold: Callable[[str], bool]) -> str:
     """The next type that holds what a type does not; text, in the end."""
     candidate = "DOUBLE" if NUMBER.fullmatch(kind) else "TIMESTAMP" if kind == "DATE" else None
-    return candidate if candidate is not None and hold(candidate) else "VARCHAR"
+    if candidate in (None, kind):  # what failed once is not tried again
+        return "VARCHAR"
+    return candidate if hold(candidate) else "VARCHAR"
 
 
 def all_hold(place: Place, source: str, text: str, value: str, candidate: str) -> bool:
