@@ -156,9 +156,9 @@ def test_long_integers_among_fractions_stay_text(project: Project) -> None:
 
 
 def test_a_pin_does_not_round_json(project: Project) -> None:
-    project.dataset |= {"path": "*.json", "types": {"v": "int64"}}
+    project.dataset |= {"path": "*.json", "types": {"v": "int64"}, "bad_rows": "fail"}
     project.write("a.json", '[{"v": 1}, {"v": 2.5}]')
-    assert 'column "v" has a number that is not whole' in project.fail().reason
+    assert "v is a number that does not fit, and the column is BIGINT" in project.fail().reason
     project.write("a.json", '[{"v": 1.0}, {"v": 2}]')
     project.load()
     assert project.rows() == [(1,), (2,)]

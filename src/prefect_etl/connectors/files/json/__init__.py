@@ -17,11 +17,12 @@ from prefect_etl.connectors.files.json.kinds import Kind, kind_of
 from prefect_etl.connectors.files.json.spelling import as_kind
 from prefect_etl.connectors.files.json.spool import Spool
 from prefect_etl.connectors.files.place import Place
-from prefect_etl.connectors.files.reading import Reading, all_small, nothing, unit_index
+from prefect_etl.connectors.files.reading import Reading, all_small, nothing, retyped, unit_index
 from prefect_etl.connectors.files.settling import settle
 from prefect_etl.core.rows import UNIT_INDEX, Relation, Rows
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.sql import literal
+from prefect_etl.core.types import is_integer
 from prefect_etl.core.unit import Unit
 
 __all__ = ["FORM"]
@@ -33,8 +34,16 @@ class _Json:
 
     def settle(self, place: Place, reading: Reading, table: TableSchema | None) -> Reading:
         settled = settle(reading, place.dataset, table)
+        # What is pinned to be whole is looked at record by record; what is not is put aside.
+        pins = place.dataset.types
+        whole = {
+            column.name: pins[column.name]
+            for column in settled.columns
+            if is_integer(pins.get(column.name, "")) and not is_integer(column.type)
+        }
+        settled = settled.with_columns(retyped(settled.columns, whole))
         # Only digits tell a DECIMAL; the engine would go by way of DOUBLE.
-        if any("DECIMAL" in column.type for column in settled.columns):
+        if whole or any("DECIMAL" in column.type for column in settled.columns):
             return replace(settled, options={**settled.options, CARE: True})
         return settled
 

@@ -148,9 +148,11 @@ def _scalar(value: Any, kind: Kind, name: str) -> str:
 def _number(value: Number, kind: Kind, name: str) -> str:
     match kind.name:
         case "integer":
-            whole = value.whole and len(value) <= len(str(kind.last)) + 1
-            if not (whole and kind.first <= int(value) <= kind.last):
+            whole = value if value.whole else Number(_as_integer(value))
+            fits = len(whole) <= len(str(kind.first)) + 1 and whole != ""
+            if not (fits and kind.first <= int(whole) <= kind.last):
                 raise _mismatch(value, kind, name)
+            return _text(whole)
         case "double" if not isfinite(float(value)):
             raise _mismatch(value, kind, name)
         case "other" if kind.spelled.startswith("DECIMAL"):
@@ -160,6 +162,14 @@ def _number(value: Number, kind: Kind, name: str) -> str:
         case "other":
             return str(value)
     return str(value) if len(value) <= _SHORT or kind.name == "double" else _text(str(value))
+
+
+def _as_integer(number: Number) -> str:
+    """The digits of a number that is whole, though not written so: 1.0, 2e3; else nothing."""
+    if sum(digits_of(number)) > MOST_DIGITS:
+        return ""
+    whole, _, fraction = plainly(number).partition(".")
+    return "" if fraction.strip("0") else whole
 
 
 def _mismatch(value: Any, kind: Kind, name: str, depth: int = 1) -> Fault:
