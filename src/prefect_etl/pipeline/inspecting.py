@@ -55,7 +55,7 @@ def inspect(path: str | os.PathLike[str], *, rows: int = 5, **pins: Any) -> Insp
             source = FilesSource(FilesConnection(folder=folder), dataset, session)
             state = LedgerState()
             units = list(source.units(state))
-            place = Place(session, folder, dataset)
+            place = source.place
             explained = _explained(place, units[0])
             batches = source.batches(units, state)
             taken = Path(scratch) / "taken.parquet"

@@ -34,7 +34,7 @@ _ENDINGS: dict[str, Format] = {
     ".xlsb": "excel",
     ".ods": "excel",
 }
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 
 
 class FilesConnection(ConnectionConfig):

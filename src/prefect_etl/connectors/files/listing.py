@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import has_magic
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import xxhash
 
+from prefect_etl.connectors.files.archives.packed import open_packed
 from prefect_etl.connectors.files.config import (
     FilesConnection,
     FilesDataset,
-    compression_of,
     format_of,
 )
+from prefect_etl.connectors.files.positions import is_archive
 from prefect_etl.connectors.files.walking import find_files
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.unit import Unit
@@ -57,7 +58,7 @@ def _list(folder: Path, dataset: FilesDataset) -> list[str]:
 
 
 def _wanted(path: str, dataset: FilesDataset) -> bool:
-    return dataset.format is not None or format_of(path) is not None
+    return dataset.format is not None or format_of(path) is not None or is_archive(path)
 
 
 def described(config: FilesConnection) -> str:
@@ -128,37 +129,16 @@ def assert_unchanged(folder: Path, unit: Unit, read_at_ns: int) -> None:
     )
 
 
-def assert_whole(folder: Path, path: str) -> None:
-    """Assert that a compressed file ends where it says and keeps its checksum.
-
-    DuckDB reads a truncated gzip or zstd file as if it ended there.
-
-    Raises:
-        SourceReadError: It is truncated or corrupt.
-    """
-    if compression_of(path) is None:
-        return
-    with _reading(path), open_plain(folder / path) as stream:
-        while stream.read(_WINDOW):
-            pass
-
-
 @contextmanager
 def open_plain(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading, decompressed as its name says."""
-    if compression_of(path.name) is None:
-        with path.open("rb") as plain:
-            yield plain
-        return
-    import pyarrow as pa
-
-    with pa.input_stream(str(path), compression=compression_of(path.name)) as stream:
-        yield cast("BinaryIO", stream)
+    with open_packed(path) as stream:
+        yield stream
 
 
-def first_line(folder: Path, path: str, skip: int) -> bytes:
+def first_line(path: Path, name: str, skip: int) -> bytes:
     """A file's first line after ``skip`` lines; its head, where the line is very long."""
-    with _reading(path), open_plain(folder / path) as stream:
+    with _reading(name), open_plain(path) as stream:
         head = stream.read(_WINDOW)
     lines = head.split(b"\n", skip + 1)
     return lines[skip].rstrip(b"\r") if len(lines) > skip else b""

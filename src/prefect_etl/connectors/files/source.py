@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from prefect_etl.connectors.base import Relation, Rows
+from prefect_etl.connectors.files.archives.members import wanted_by
+from prefect_etl.connectors.files.archives.unpacked import Unpacked
 from prefect_etl.connectors.files.config import FilesConnection, FilesDataset, Format, format_of
 from prefect_etl.connectors.files.form import form_of
 from prefect_etl.connectors.files.listing import (
     assert_unchanged,
-    assert_whole,
     list_files,
     now_ns,
     observe,
 )
 from prefect_etl.connectors.files.parquet.parts import fitted, row_ranges, with_parts
 from prefect_etl.connectors.files.place import Place
-from prefect_etl.connectors.files.positions import file_of
+from prefect_etl.connectors.files.positions import (
+    content_of,
+    file_of,
+    is_archive,
+    member_of,
+    member_position,
+)
 from prefect_etl.connectors.files.reading import Reading, are_read_alone, nothing, retyped
 from prefect_etl.connectors.files.soundness import assert_named
-from prefect_etl.core.ledger import LedgerState
+from prefect_etl.core.aside import Aside, Repair
+from prefect_etl.core.ledger import KnownUnit, LedgerState
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Batch, Unit
 from prefect_etl.engine.duckdb import Session, storage_error
@@ -48,7 +57,15 @@ class FilesSource:
         self._folder = connection.folder
         self._dataset = dataset
         self._session = session
-        self._place = Place(session, connection.folder, dataset)
+        wanted = wanted_by(dataset.member, lambda name: self._kind(name) is not None)
+        unpacked = Unpacked(
+            connection.folder,
+            session.scratch,
+            wanted,
+            limited=not dataset.trusted,
+            mended=dataset.bad_rows == "repair",
+        )
+        self.place = Place(session, connection.folder, dataset, unpacked)
 
     def units(self, state: LedgerState) -> list[Unit]:
         """All files there are, in the order of their paths.
@@ -66,9 +83,30 @@ class FilesSource:
         return [unit for path in paths for unit in self._observed(path, state)]
 
     def _observed(self, path: str, state: LedgerState) -> list[Unit]:
+        if is_archive(path):
+            return self._members(path, state)
         unit = observe(self._folder, path, state)
         with self._translated([path]):
-            return with_parts(self._place, unit, state.units, self._kind(path))
+            return with_parts(self.place, unit, state.units, self._kind(path))
+
+    def _members(self, archive: str, state: LedgerState) -> list[Unit]:
+        """The members of an archive: those that the ledger knows, where it looks as it did."""
+        prefix = member_position(archive, "")
+        known = [known for position, known in state.units.items() if position.startswith(prefix)]
+        status = (self._folder / archive).stat()
+        as_before = state.fingerprint == self._dataset.fingerprint
+        if known and as_before and all(looks_same(unit, status) for unit in known):
+            return [unit.unit for unit in known]
+        whole = observe(self._folder, archive, LedgerState())
+        found = []
+        for position, size in self.place.unpacked.members(archive):
+            # The archive's own size is a part of the version, so that it can be compared.
+            version = f"{whole.version}-{whole.size}"
+            member = Unit(position, version, size=size, modified_ns=whole.modified_ns)
+            with self._translated([position]):
+                kind = self._kind(position)
+                found += with_parts(self.place, member, state.units, kind)
+        return found
 
     def batches(self, units: Sequence[Unit], state: LedgerState) -> list[Batch]:
         """Group files that are read alike; small ones share a batch.
@@ -82,12 +120,12 @@ class FilesSource:
         files = [members[0] for members in parts.values()]
         with self._translated([unit.position for unit in files]):
             form = form_of(self._format(files))
-            groups = form.detect(self._place, files)
+            groups = form.detect(self.place, files)
             for reading, members in groups:
                 assert_named(reading, members)
         batches = []
         for reading, members in groups:
-            settled = form.settle(self._place, reading, state.schema)
+            settled = form.settle(self.place, reading, state.schema)
             batches += _packed([m for m in members if len(parts[m.position]) == 1], settled)
             for member in members:
                 batches += self._in_parts(member, parts[member.position], settled)
@@ -99,7 +137,7 @@ class FilesSource:
         if len(parts) == 1:
             return []
         kind = self._kind(file.position)
-        ranges = row_ranges(self._place, file, kind) or [(0, _ALL_ROWS)]
+        ranges = row_ranges(self.place, file, kind) or [(0, _ALL_ROWS)]
         return [
             Batch((replace(part, first_row=rows[0]),), replace(reading, rows=rows).as_dict())
             for part, rows in zip(parts, fitted(ranges, len(parts)), strict=True)
@@ -115,7 +153,7 @@ class FilesSource:
     ) -> list[Batch] | None:
         """Better readings, after a batch could not be read as it was guessed."""
         reading = Reading.from_dict(failed.reading)
-        place = replace(self._place, table=table)
+        place = replace(self.place, table=table)
         with self._translated([file_of(unit.position) for unit in failed.units]):
             better = form_of(reading.format).better(place, reading, failed.units)
         if not better:
@@ -140,23 +178,34 @@ class FilesSource:
         started = now_ns()
         reading = Reading.from_dict(batch.reading)
         paths = [file_of(unit.position) for unit in batch.units]
+        repairs = self._whole(batch.units)
         with self._translated(paths):
             if reading.empty:
                 yield Relation(nothing(reading.columns))
             else:
                 form = form_of(reading.format)
-                with form.rows(self._place, reading, batch.units) as rows:
-                    yield rows
+                with form.rows(self.place, reading, batch.units) as rows:
+                    yield _with_repairs(rows, repairs)
         for unit in batch.units:
-            file = file_of(unit.position)
-            assert_whole(self._folder, file)
-            assert_unchanged(self._folder, replace(unit, position=file), started)
+            assert_unchanged(self._folder, _on_disk(unit), started)
+
+    def _whole(self, units: Sequence[Unit]) -> list[Repair]:
+        """Make sure that compressed files are whole; what was mended where they are not."""
+        repairs = []
+        for unit in units:
+            self.place.unpacked.assert_whole(unit.position)
+            repairs.append(self.place.unpacked.repair(unit.position))
+        return [repair for repair in repairs if repair is not None]
+
+    def close(self) -> None:
+        """Remove what was unpacked."""
+        self.place.unpacked.close()
 
     def _kind(self, path: str) -> Format | None:
         return self._dataset.format or format_of(path)
 
     def _format(self, units: Sequence[Unit]) -> Format:
-        formats = {self._place.kind(unit): unit.position for unit in units}
+        formats = {self.place.kind(unit): unit.position for unit in units}
         if len(formats) > 1:
             raise SourceReadError(
                 f"dataset {self._dataset.name} has files of several formats: "
@@ -188,11 +237,38 @@ class FilesSource:
         return None
 
 
+def _on_disk(unit: Unit) -> Unit:
+    """The file that a unit is, or is in, as it was observed."""
+    file = file_of(unit.position)
+    if member_of(unit.position) is None:
+        return replace(unit, position=file)
+    version, _, size = unit.version.rpartition("-")
+    return replace(unit, position=file, version=version, size=int(size))
+
+
+def looks_same(known: KnownUnit, status: os.stat_result) -> bool:
+    """Whether the archive that a known member is in looks as it did."""
+    whole = replace(known, unit=_on_disk(known.unit))
+    return whole.looks_same(status.st_size, status.st_mtime_ns)
+
+
+def _with_repairs(rows: Rows, repairs: Sequence[Repair]) -> Rows:
+    if not repairs:
+        return rows
+    told = rows.aside or Aside
+
+    def aside() -> Aside:
+        found = told()
+        return replace(found, repairs=(*repairs, *found.repairs))
+
+    return replace(rows, aside=aside)
+
+
 def _by_file(units: Sequence[Unit]) -> dict[str, list[Unit]]:
     """Units by the path of their file, which is the position of the first one of each."""
     found: dict[str, list[Unit]] = {}
     for unit in units:
-        found.setdefault(file_of(unit.position), []).append(unit)
+        found.setdefault(content_of(unit.position), []).append(unit)
     return found
 
 

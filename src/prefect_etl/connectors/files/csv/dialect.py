@@ -46,7 +46,7 @@ def sniff(cursor: duckdb.DuckDBPyConnection, place: Place, unit: Unit) -> Readin
             "in their number of fields, or say skip: 0 and delimiter:.",
         )
     if len(reading.columns) == 1 and "delim" not in pinned:
-        line = first_line(place.folder, unit.position, dataset.skip or 0)
+        line = first_line(place.path(unit), unit.position, dataset.skip or 0)
         if used := [sign for sign in _DELIMITERS if sign in line]:
             # With the likely delimiter the reader names the line that does not fit.
             likely = bytes([max(used, key=line.count)]).decode()

@@ -45,7 +45,7 @@ def _grouped(
     by_header: dict[bytes, list[Unit]] = {}
     empty: list[Unit] = []
     for unit in units:
-        line = first_line(place.folder, unit.position, dataset.skip or 0)
+        line = first_line(place.path(unit), unit.position, dataset.skip or 0)
         header = b"" if dataset.header is False else line
         (by_header.setdefault(header, []) if line else empty).append(unit)
     if not by_header:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from prefect_etl.connectors.files.foreign import FILES, ask
 from prefect_etl.connectors.files.place import Place
@@ -27,9 +26,10 @@ def assert_sound(place: Place, units: Sequence[Unit]) -> None:
         SourceReadError: A file's footer counts other rows than its row groups, of which readers
             take the latter's word.
     """
+    positions = {str(place.path(unit)): unit.position for unit in units}
     for name, said, found in ask(place, units, _FOOTERS):
         raise SourceReadError(
-            f"{Path(name).relative_to(place.folder)} is damaged: its footer speaks of {said} "
+            f"{positions.get(name, name)} is damaged: its footer speaks of {said} "
             f"rows, and its row groups have {found}",
             hint="Mend or remove the file, then run again; nothing of it was loaded.",
         )

@@ -1,0 +1,1 @@
+"""Archives, and compressed files that the engine cannot read itself."""
