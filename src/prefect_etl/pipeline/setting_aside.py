@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     import duckdb
 
 logger = logging.getLogger(__name__)
-# Lines are looked up for so many rows of a load; to find one, its file is read again.
-LOCATED = 10_000
+# To find a line, its file is read again: so many rows of a load are looked up, in files up to a
+# size, until so many seconds have passed.
+LOCATED, LOCATED_BYTES, LOCATED_SECONDS = 10_000, 512 * 2**20, 5.0
 _BAD = "temp.main._etl_bad_rows"
 
 
@@ -225,9 +227,11 @@ class SettingAside:
         for unit_id, place in bad:
             places.setdefault(unit_id, []).append(place)
         found: list[tuple[int, int, int]] = []
+        until = time.monotonic() + LOCATED_SECONDS
         for number, manifest, index in self.numbered.units:
             entry, rows = manifest.units[index], places.get(number, [])
-            if rows:
+            small = (entry.unit.size or 0) <= LOCATED_BYTES
+            if rows and small and time.monotonic() < until:
                 asked = [place - entry.first_row for place in rows]
                 lines = _located(source, entry.unit, asked, manifest.reading)
                 pairs = zip(rows, lines, strict=True)
