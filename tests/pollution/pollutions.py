@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from itertools import combinations
 from typing import Any
+
+from prefect_etl.connectors.files.csv.layout import Layout
 
 NAMES = ("id", "name", "amount", "day", "note")
 _PLACES = ("Bern", "Oslo", "Rome", "Kyiv", "Lima", "Cork", "Nara")
@@ -42,6 +45,9 @@ class Table:
     spoilt_bytes: Mapping[int, bytes] = field(default_factory=dict)
     pins: Mapping[str, Any] = field(default_factory=dict)
     mixed_ends: bool = False
+    decimal: str = "."
+    thousands: str = ""
+    dates: tuple[str, ...] = ()
 
 
 Change = Callable[[Table], Table]
@@ -58,6 +64,7 @@ class Case:
         rows: Its good rows: cells in their clean spelling.
         bad: Ids of its bad records.
         pins: What the user says.
+        layout: How it is written.
     """
 
     kinds: tuple[str, ...]
@@ -66,6 +73,7 @@ class Case:
     rows: tuple[tuple[str, ...], ...]
     bad: tuple[str, ...]
     pins: Mapping[str, Any]
+    layout: Layout | None = None
 
     @property
     def title(self) -> str:
@@ -153,15 +161,20 @@ def _encoded(encoding: str, *names: str) -> Change:
     return lambda table: replace(_named(*names)(table), encoding=encoding)
 
 
-def _grouped(thousands: str, decimal: str) -> Callable[[Decimal], str]:
-    table = str.maketrans({",": thousands, ".": decimal})
-    return lambda number: f"{number:,.2f}".translate(table)
+def _grouped(thousands: str, decimal: str) -> Change:
+    signs = str.maketrans({",": thousands, ".": decimal})
+
+    def number(value: Decimal) -> str:
+        return f"{value:,.2f}".translate(signs)
+
+    return lambda table: replace(table, number=number, decimal=decimal, thousands=thousands)
 
 
-def _dated(form: str) -> Callable[[str], str]:
-    from datetime import date
+def _dated(form: str) -> Change:
+    def spelt(text: str) -> str:
+        return date.fromisoformat(text).strftime(form)
 
-    return lambda text: date.fromisoformat(text).strftime(form)
+    return lambda table: replace(table, date=spelt, dates=(form,))
 
 
 def _quoted_texts(table: Table) -> Table:
@@ -254,16 +267,16 @@ POLLUTIONS: Mapping[str, Mapping[str, Change]] = {
         "an invalid byte": lambda t: replace(t, spoilt_bytes={9: b"\xff"}),
     },
     "number": {
-        "decimal comma": lambda t: replace(t, number=lambda n: str(n).replace(".", ",")),
-        "thousands ,": lambda t: replace(t, number=_grouped(",", ".")),
-        "thousands . and decimal comma": lambda t: replace(t, number=_grouped(".", ",")),
-        "thousands '": lambda t: replace(t, number=_grouped("'", ".")),
+        "decimal comma": _grouped("", ","),
+        "thousands ,": _grouped(",", "."),
+        "thousands . and decimal comma": _grouped(".", ","),
+        "thousands '": _grouped("'", "."),
     },
     "date": {
-        "dd/mm/yyyy": lambda t: replace(t, date=_dated("%d/%m/%Y")),
-        "dd.mm.yyyy": lambda t: replace(t, date=_dated("%d.%m.%Y")),
-        "mm/dd/yyyy": lambda t: replace(t, date=_dated("%m/%d/%Y")),
-        "dd Mon yyyy": lambda t: replace(t, date=_dated("%d %b %Y")),
+        "dd/mm/yyyy": _dated("%d/%m/%Y"),
+        "dd.mm.yyyy": _dated("%d.%m.%Y"),
+        "mm/dd/yyyy": _dated("%m/%d/%Y"),
+        "dd Mon yyyy": _dated("%d %b %Y"),
     },
     "nul": {"a NUL": _nul},
     "text": {"delimiters, quotes and lines in texts": _quoted_texts},
@@ -320,7 +333,30 @@ def _case(kinds: tuple[str, ...]) -> Case:
                 table = replace(table, pins={**pins, **table.pins})
     bad = ("1010",) if _BAD & set(kinds) else ()
     rows = tuple(row for row in table.rows if row[0] not in bad)
-    return Case(kinds or ("clean",), written(table), table.known, rows, bad, table.pins)
+    case = Case(kinds or ("clean",), written(table), table.known, rows, bad, table.pins)
+    return replace(case, layout=_layout(table))
+
+
+def _layout(table: Table) -> Layout:
+    header = len(table.header_lines) + (table.names is not None)
+    last = None
+    if table.after:
+        data = written(replace(table, after=())).decode(table.encoding, "surrogateescape")
+        last = len(data.replace("\r\n", "\n").replace("\r", "\n").splitlines())
+    return Layout(
+        names=NAMES,
+        encoding=table.encoding,
+        delimiter=table.delimiter,
+        quote=table.quote,
+        escape=table.escape,
+        comment=table.pins.get("comment", ""),
+        first=len(table.before) + 1,
+        header=header,
+        last=last,
+        decimal=table.decimal,
+        thousands=table.thousands,
+        dates={"day": table.dates} if table.dates else None,
+    )
 
 
 def _small() -> Iterator[Case]:
