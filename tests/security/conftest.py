@@ -11,8 +11,8 @@ import pytest
 from prefect_etl.testing.exercise import Exercise
 from prefect_etl.testing.exercises import DuckDB, Memory, ParquetFolder, Postgres, Sqlite
 
-# The lists of what attacks, and what is attacked, stand beside the tests.
-sys.path.append(str(Path(__file__).parent))
+# What attacks and what is attacked stand beside the tests; the targets of the fuzzer in its folder.
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from targets import Target
 

@@ -20,6 +20,9 @@ from prefect_etl.errors import ConfigError
 Place = tuple[str | int, ...]
 
 _MAX_NODES = 100_000
+_MAX_CHARACTERS = 10_000_000
+# Deeper than any pipeline, and far from where libyaml's recursion ends the process.
+_MAX_DEPTH = 100
 _CORE = "tag:yaml.org,2002:"
 _MERGE = "<<"
 _FLOAT = (
@@ -115,6 +118,7 @@ def parse(text: str, label: str) -> Document:
         ({'a': {'b': 'NO'}}, 2)
     """
     try:
+        _assert_bounded(text, label)
         root = yaml.compose(text, Loader=_loader())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -132,6 +136,19 @@ def parse(text: str, label: str) -> Document:
     reader = _Reader(label)
     value = reader.value(root, ())
     return Document(label, value, reader.lines, tuple(reader.mistakes))
+
+
+def _assert_bounded(text: str, label: str) -> None:
+    """Refuse what could not be read without harm, before it is made into nodes."""
+    if len(text) > _MAX_CHARACTERS:
+        raise ConfigError(f"{label}: more than {_MAX_CHARACTERS} characters are no pipeline")
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, Loader=_loader())):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH or number > 2 * _MAX_NODES:
+            what = f"nested deeper than {_MAX_DEPTH}" if depth > _MAX_DEPTH else "too many values"
+            raise ConfigError(f"{label}:{event.start_mark.line + 1}: {what}")
 
 
 @cache

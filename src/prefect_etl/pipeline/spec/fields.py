@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from prefect_etl.core.dataset import Names
+
+# Bytes of a name as a folder is called.
+_LONGEST = 240
 
 
 class SourceFields(BaseModel):
@@ -51,3 +55,10 @@ class PipelineFields(BaseModel):
     transformations: Mapping[str, Any] | None = Field(
         None, description="Name of the transformation: its fields."
     )
+
+    @field_validator("name")
+    @classmethod
+    def _can_be_a_folder(cls, name: str) -> str:
+        if not name.isprintable() or len(quote(name, safe="")) > _LONGEST:
+            raise ValueError("a pipeline's name is one line of text, of at most 240 bytes")
+        return name

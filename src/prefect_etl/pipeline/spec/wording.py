@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -161,7 +162,7 @@ def known_keys(model: type[BaseModel], place: Place = ()) -> list[str]:
         >>> known_keys(DatasetSpec, ("columns",))
         ['select', 'drop', 'rename', 'cast']
     """
-    schema = model.model_json_schema()
+    schema = _schema(model)
     definitions = schema.get("$defs", {})
     branches = [schema]
     for step in place:
@@ -169,6 +170,11 @@ def known_keys(model: type[BaseModel], place: Place = ()) -> list[str]:
             branch for parent in branches for branch in _resolve(_below(parent, step), definitions)
         ]
     return list(dict.fromkeys(key for branch in branches for key in branch.get("properties", {})))
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 def _below(schema: dict[str, Any], step: str | int) -> Any:

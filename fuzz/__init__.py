@@ -1,0 +1,1 @@
+"""Our own parsing code against bytes that a fuzzer makes: ``make fuzz``."""
