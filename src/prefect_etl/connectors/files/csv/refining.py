@@ -89,7 +89,7 @@ def _broader(place: Place, reading: Reading, found: Opened, name: str) -> str:
     at = list(kinds).index(name)
 
     def hold(candidate: str) -> bool:
-        column = conversion(at, name, candidate, layout, place.dataset.nulls)
+        column = conversion(at, name, candidate, layout)
         return all_hold(place, found.source, column.text, column.value, candidate)
 
     return broadened(kinds[name], hold)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prefect_etl.connectors.files.csv.careful.mending import MISSING
 from prefect_etl.connectors.files.csv.layout import Layout
 from prefect_etl.core.sql import literal, literals
 from prefect_etl.core.types import is_integer
@@ -38,22 +36,15 @@ class Converted:
         return f"({self.text} IS NOT NULL AND {self.value} IS NULL)"
 
 
-def conversion(place: int, name: str, kind: str, layout: Layout, nulls: Sequence[str]) -> Converted:
+def conversion(place: int, name: str, kind: str, layout: Layout) -> Converted:
     """How the field at a place becomes a column.
 
     Example:
-        >>> conversion(0, "n", "DOUBLE", Layout(), ("",)).value
-        "TRY_CAST(nullif(nullif(c0, ''), '\ufdd0') AS DOUBLE)"
+        >>> conversion(0, "n", "DOUBLE", Layout()).value
+        'TRY_CAST(c0 AS DOUBLE)'
     """
-    text = _text(f"c{place}", nulls)
+    text = f"c{place}"
     return Converted(name, kind, text, _value(text, name, kind, layout))
-
-
-def _text(field: str, nulls: Sequence[str]) -> str:
-    absent = [*nulls, MISSING]
-    if absent == ["", MISSING]:
-        return f"nullif(nullif({field}, ''), {literal(MISSING)})"
-    return f"CASE WHEN {field} NOT IN ({literals(absent)}) THEN {field} END"
 
 
 def _value(text: str, name: str, kind: str, layout: Layout) -> str:

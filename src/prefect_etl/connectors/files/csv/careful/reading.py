@@ -58,10 +58,7 @@ def opened(place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Op
     with place.scratch() as folder:
         files = Files(place, layout, len(pairs), units)
         spooled = spool(files, folder)
-        columns = [
-            conversion(n, name, kind, layout, place.dataset.nulls)
-            for n, (name, kind) in enumerate(pairs)
-        ]
+        columns = [conversion(n, name, kind, layout) for n, (name, kind) in enumerate(pairs)]
         yield Opened(files, spooled, columns, _failures(place, spooled.path, columns))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from prefect_etl.connectors.files.csv.careful.blocks import MARKED, Blocks
+from prefect_etl.connectors.files.csv.careful.mending import MISSING
 from prefect_etl.connectors.files.csv.careful.records import Records
 from prefect_etl.connectors.files.csv.careful.walk import QUOTE, Fault, Piece
 from prefect_etl.connectors.files.csv.layout import Layout
@@ -81,7 +82,8 @@ def spool(files: Files, folder: Path) -> Spooled:
     path, faults = folder / "records.parquet", folder / "faults.parquet"
     read, aside = (dict.fromkeys(range(len(files.units)), 0) for _ in range(2))
     repairs: list[Repair] = []
-    with _RecordFile(path, files.width) as kept, FaultFile(faults) as file:
+    nulls = files.place.dataset.nulls
+    with _RecordFile(path, files.width, nulls) as kept, FaultFile(faults) as file:
         for index, unit in enumerate(files.units):
             with files.records(index) as records:
                 for piece in records:
@@ -153,10 +155,10 @@ class FaultFile:
 class _RecordFile:
     """A Parquet file of records as text, which grows; opened and closed by ``with``."""
 
-    def __init__(self, path: Path, width: int) -> None:
+    def __init__(self, path: Path, width: int, nulls: Sequence[str]) -> None:
         import pyarrow as pa
 
-        self._path = path
+        self._path, self._nulls = path, nulls
         self._names = [f"c{n}" for n in range(width)]
         fields = [(name, pa.string()) for name in self._names]
         self._schema = pa.schema([(UNIT, pa.int32()), (LINE, pa.int64()), *fields])
@@ -177,7 +179,7 @@ class _RecordFile:
 
         count = len(piece.lines)
         columns = [pa.array([unit] * count, pa.int32()), pa.array(piece.lines, pa.int64())]
-        columns += _table(piece, self._names).columns
+        columns += table_of(piece, self._names, self._nulls).columns
         self._tables.append(pa.Table.from_arrays(columns, schema=self._schema))
         self._bytes += len(piece.text)
         if self._bytes >= _GROUP_BYTES:
@@ -200,7 +202,8 @@ def _writer(path: Path, schema: Any) -> Any:
     )
 
 
-def _table(piece: Piece, names: Sequence[str]) -> Any:
+def table_of(piece: Piece, names: Sequence[str], nulls: Sequence[str] = ()) -> Any:
+    """The fields of a piece as an Arrow table of text; null where it says so, or is missing."""
     import pyarrow as pa
     from pyarrow import csv
 
@@ -217,7 +220,10 @@ def _table(piece: Piece, names: Sequence[str]) -> Any:
             ignore_empty_lines=False,
         ),
         convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), check_utf8=False
+            column_types=dict.fromkeys(names, pa.string()),
+            check_utf8=False,
+            strings_can_be_null=True,
+            null_values=[*nulls, MISSING],
         ),
     )
 
