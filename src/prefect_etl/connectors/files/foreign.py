@@ -43,7 +43,7 @@ def ask(place: Place, units: Sequence[Unit], sql: str) -> _Answer:
     confined = place.session.confined()
 
     def answer(some: Sequence[Unit]) -> _Answer:
-        return confined.query(_filled(sql, place, some), _limits(place, some))
+        return confined.query(_filled(sql, place, some), Limits.asking(_size(place, some)))
 
     return _answered(place, units, answer)
 
@@ -71,7 +71,9 @@ def null_columns(place: Place, unit: Unit) -> list[str]:
 
 def _asked(place: Place, unit: Unit, what: str, of: object) -> _Answer:
     confined = place.session.confined()
-    return _answered(place, [unit], lambda some: confined.ask(what, _limits(place, some), of=of))
+    return _answered(
+        place, [unit], lambda some: confined.ask(what, Limits.reading(_size(place, some)), of=of)
+    )
 
 
 def engine_for(place: Place, units: Sequence[Unit], arrow: Path | None = None) -> Engine | None:
@@ -98,7 +100,7 @@ class _Engine:
         """Run one statement and give all its rows."""
 
         def answer(some: Sequence[Unit]) -> _Answer:
-            limits = _limits(self.place, some)
+            limits = Limits.reading(_size(self.place, some))
             # Which of several files it is, any reading of their values tells.
             text = sql if some == self.units else _filled(_READ_ALL, self.place, some)
             return self.confined.query(text, limits, self.arrow)
@@ -110,10 +112,8 @@ def _filled(sql: str, place: Place, units: Sequence[Unit]) -> str:
     return sql.replace(FILES, literal(place.scanned(units)))
 
 
-def _limits(place: Place, units: Sequence[Unit]) -> Limits:
-    # A part of a file may need as much of its row groups as the whole does.
-    sizes = (place.path(unit).stat().st_size for unit in units)
-    return Limits.reading(sum(sizes))
+def _size(place: Place, units: Sequence[Unit]) -> int:
+    return sum(place.path(unit).stat().st_size for unit in units)
 
 
 def _answered(
