@@ -93,6 +93,17 @@ class Explaining(Protocol):
         ...
 
 
+@runtime_checkable
+class Numbering(Protocol):
+    """A form whose rows begin in lines that can be counted."""
+
+    def lines(
+        self, place: Place, reading: Reading, unit: Unit, rows: Sequence[int]
+    ) -> Sequence[int | None]:
+        """The first lines of some rows of a file, whose places are counted from 1."""
+        ...
+
+
 def form_of(kind: Format) -> Form:
     """The form of a format; what it needs is imported with it."""
     return cast(Form, import_module(f"prefect_etl.connectors.files.{_MODULES[kind]}").FORM)

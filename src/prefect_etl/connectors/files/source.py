@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from prefect_etl.connectors.base import Relation, Rows
 from prefect_etl.connectors.files.archives.members import wanted_by
 from prefect_etl.connectors.files.archives.unpacked import Unpacked
 from prefect_etl.connectors.files.config import FilesConnection, FilesDataset, Format, format_of
-from prefect_etl.connectors.files.form import form_of
+from prefect_etl.connectors.files.form import Numbering, form_of
 from prefect_etl.connectors.files.listing import (
     assert_unchanged,
     list_files,
@@ -34,7 +35,7 @@ from prefect_etl.core.ledger import KnownUnit, LedgerState
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Batch, Unit
 from prefect_etl.engine.duckdb import Session, storage_error
-from prefect_etl.errors import EtlError, SourceReadError
+from prefect_etl.errors import EtlError, SourceChangedError, SourceReadError
 
 # Small files are packed until their bytes come to this; a larger file is a batch of its own.
 BATCH_BYTES = 128 << 20
@@ -188,6 +189,25 @@ class FilesSource:
                     yield _with_repairs(rows, repairs)
         for unit in batch.units:
             assert_unchanged(self._folder, _on_disk(unit), started)
+
+    def lines(
+        self, unit: Unit, rows: Sequence[int], reading: Mapping[str, Any] | None = None
+    ) -> Sequence[int | None]:
+        """The first lines of some rows of a file; None where it changed, or has no lines."""
+        started, unknown = now_ns(), [None] * len(rows)
+        if reading is None:
+            reading = self.batches([unit], LedgerState())[0].reading
+        how = Reading.from_dict(reading)
+        form = form_of(how.format)
+        if not isinstance(form, Numbering):
+            return unknown
+        try:
+            with self._translated([unit.position]):
+                found = form.lines(self.place, how, unit, rows)
+            assert_unchanged(self._folder, _on_disk(unit), started)
+        except SourceChangedError:
+            return unknown
+        return found
 
     def _whole(self, units: Sequence[Unit]) -> list[Repair]:
         """Make sure that compressed files are whole; what was mended where they are not."""

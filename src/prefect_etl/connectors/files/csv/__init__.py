@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from prefect_etl.connectors.files.csv.careful.reading import CAREFUL, careful_rows
+from prefect_etl.connectors.files.csv.locating import lines_of
 from prefect_etl.connectors.files.csv.refining import better
 from prefect_etl.connectors.files.csv.scan import as_text, converted, csv_source, integers
 from prefect_etl.connectors.files.csv.types import detect
@@ -29,6 +30,11 @@ class _Csv:
 
     def better(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Better:
         return better(place, reading, units)
+
+    def lines(
+        self, place: Place, reading: Reading, unit: Unit, rows: Sequence[int]
+    ) -> Sequence[int | None]:
+        return lines_of(place, reading, unit, rows)
 
     @contextmanager
     def rows(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Rows]:

@@ -45,6 +45,17 @@ class Opened:
         """SQL: the records."""
         return f"read_parquet({literal(self.spooled.path)})"
 
+    @property
+    def misfitting(self) -> list[Converted]:
+        """Columns with values that do not fit."""
+        return [column for column in self.columns if column.name in self.failures]
+
+    @property
+    def fitting(self) -> str:
+        """SQL: the records whose values fit."""
+        tests = " AND ".join(f"NOT {column.failed}" for column in self.misfitting)
+        return f"{self.source} WHERE {tests}" if tests else self.source
+
 
 @contextmanager
 def opened(place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Opened]:
@@ -91,14 +102,10 @@ def careful_rows(place: Place, reading: Reading, units: Sequence[Unit]) -> Itera
                 f"{units[0].position}: values of column {loose[0]} are of another type than others",
                 hint=f"Say which it is with types: {{{loose[0]}: VARCHAR}}.",
             )
-        misfitting = [column for column in found.columns if column.name in found.failures]
-        aside = put_aside(found.files, found.spooled, misfitting)
+        aside = put_aside(found.files, found.spooled, found.misfitting)
         assert_mostly_read(place, units, found.spooled, aside)
-        fitting = " AND ".join(f"NOT {column.failed}" for column in misfitting)
-        where = f" WHERE {fitting}" if fitting else ""
         yield Relation(
-            f"SELECT {_selected(found.columns, units)} FROM {found.source}{where}",
-            aside=lambda: aside,
+            f"SELECT {_selected(found.columns, units)} FROM {found.fitting}", aside=lambda: aside
         )
 
 
