@@ -22,6 +22,7 @@ from benchmarks.measure import Medians, Program, in_turn, run
 from benchmarks.metric_cases import metrics
 from benchmarks.partition_cases import partitions
 from benchmarks.place import Place, Server
+from benchmarks.pollution_cases import pollution
 from benchmarks.resource_cases import resources
 from benchmarks.result import Result, Target
 from benchmarks.subflow_cases import subflows
@@ -244,6 +245,7 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "merge_postgres": merge_postgres,
     "from_mysql": from_mysql,
     "memory": memory,
+    "pollution": pollution,
 }
 """What runs unless a case is named; ``large`` only on demand."""
 

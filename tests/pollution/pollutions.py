@@ -289,6 +289,9 @@ _SENSELESS = {
     frozenset(("no quote", "decimal comma")),
     frozenset(("no quote", "thousands . and decimal comma")),
     frozenset(("quote '", "thousands '")),
+    # Nothing else in the file tells that this is a quote.
+    frozenset(("quote '", "text after a quote")),
+    frozenset(("quote '", "a quote not closed")),
     frozenset(("no quote", "delimiters, quotes and lines in texts")),
     frozenset(("UTF-16", "a NUL")),
     *(

@@ -63,7 +63,7 @@ def lost(case: Case, answer: Answer) -> list[str]:
     """Records that are neither rows nor among the rejects; none, where the file is refused."""
     if answer.refused is not None:
         return []
-    there = " ".join(spelled(value) for row in answer.rows for value in row)
+    there = " ".join(spelled(value) for row in (answer.names, *answer.rows) for value in row)
     there += " ".join(answer.rejects)
     return [key for key in (*case.bad, *(row[0] for row in case.rows)) if key not in there]
 
