@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from prefect_etl.connectors.files.form import Better
 from prefect_etl.connectors.files.json.columns import gathered, selected
-from prefect_etl.connectors.files.json.detection import CARE, detect
-from prefect_etl.connectors.files.json.kinds import Kind, kind_of
-from prefect_etl.connectors.files.json.spelling import as_kind
-from prefect_etl.connectors.files.json.spool import Spool
+from prefect_etl.connectors.files.json.detection import CARE, EXACT, PLAIN, detect
+from prefect_etl.connectors.files.json.kinds import Kind, Seen, kind_of
+from prefect_etl.connectors.files.json.spelling import as_kind, as_seen
+from prefect_etl.connectors.files.json.spool import Spell, Spool
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading, all_small, nothing, retyped, unit_index
 from prefect_etl.connectors.files.settling import settle
@@ -44,11 +44,19 @@ class _Json:
         settled = settled.with_columns(retyped(settled.columns, whole))
         # Only digits tell a DECIMAL; the engine would go by way of DOUBLE.
         if whole or any("DECIMAL" in column.type for column in settled.columns):
-            return replace(settled, options={**settled.options, CARE: True})
+            return replace(settled, options={**settled.options, CARE: EXACT})
         return settled
 
-    def better(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Better:  # noqa: ARG002
-        return Better() if reading.options.get(CARE) else Better(options={CARE: True})
+    def better(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Better:
+        untried = {None: (PLAIN, EXACT), PLAIN: (EXACT,)}.get(reading.options.get(CARE), ())
+        for care in untried:
+            with place.scratch() as folder:
+                spool = Spool(place, folder, exact=care == EXACT)
+                _fill(spool, reading, units, exact=care == EXACT)
+                # Where nothing is amiss, it was not the reading that failed.
+                if spool.rejects.any:
+                    return Better(options={CARE: care})
+        return Better()
 
     @contextmanager
     def rows(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Rows]:
@@ -56,7 +64,8 @@ class _Json:
             yield _trusted(place, reading, units)
             return
         with place.scratch() as folder:
-            yield _careful(Spool(place, folder), reading, units)
+            exact = reading.options[CARE] == EXACT
+            yield _careful(Spool(place, folder, exact=exact), reading, units, exact=exact)
 
 
 def _trusted(place: Place, reading: Reading, units: Sequence[Unit]) -> Relation:
@@ -71,23 +80,31 @@ def _trusted(place: Place, reading: Reading, units: Sequence[Unit]) -> Relation:
     )
 
 
-def _careful(spool: Spool, reading: Reading, units: Sequence[Unit]) -> Relation:
-    columns = gathered(reading)
-    kinds = {name: kind_of(kind) for name, kind in columns.pairs()}
-    record = Kind("struct", "", kinds)
+def _careful(spool: Spool, reading: Reading, units: Sequence[Unit], *, exact: bool) -> Relation:
+    kinds = _fill(spool, reading, units, exact=exact)
     numbered = len(units) > 1
-    spool.fill(units, lambda value: as_kind(value, record, ""), numbered=numbered)
     number = f", {UNIT_INDEX}" if numbered else ""
     if not spool.rows:
         empty = f"SELECT *{', CAST(NULL AS INTEGER) AS ' + UNIT_INDEX if numbered else ''}"
         return Relation(f"{empty} FROM ({nothing(reading.columns)})", aside=spool.rejects.aside)
-    carried = {name: kind.carried() for name, kind in kinds.items()}
+    carried = {name: kind.carried() if exact else kind.spelled for name, kind in kinds.items()}
     if numbered:
         carried[UNIT_INDEX] = "INTEGER"
     return Relation(
         f"SELECT {selected(reading)}{number} FROM {spool.scan(columns=carried)}",
         aside=spool.rejects.aside,
     )
+
+
+def _fill(spool: Spool, reading: Reading, units: Sequence[Unit], *, exact: bool) -> dict[str, Kind]:
+    """Fill a spool with the records of files; the columns that they have."""
+    kinds = {name: kind_of(kind) for name, kind in gathered(reading).pairs()}
+    record = Kind("struct", "", kinds)
+    spell: Spell = lambda value: as_seen(value, Seen())  # noqa: E731
+    if exact:
+        spell = lambda value: as_kind(value, record, "")  # noqa: E731
+    spool.fill(units, spell, numbered=len(units) > 1)
+    return kinds
 
 
 FORM = _Json()

@@ -20,8 +20,8 @@ from prefect_etl.core.sql import identifier, literal
 from prefect_etl.core.unit import Unit
 from prefect_etl.errors import SourceReadError
 
-# Says that files are to be read record by record.
-CARE = "care"
+# Says that files are to be read record by record; exact: each number of them by its digits.
+CARE, PLAIN, EXACT = "care", "plain", "exact"
 # The engine's names for columns without one, and for those that differ from others in case only.
 _NAMELESS = re.compile(r"C\d+")
 _AGAIN = re.compile(r"(.+)_\d+", re.DOTALL)
@@ -48,10 +48,13 @@ def detect(place: Place, units: Sequence[Unit]) -> list[tuple[Reading, list[Unit
         raise SourceReadError(f"{units[0].position} is empty", hint="Put records in it.")
     trusted = [one for one in looked if one.trust is not Trust.NONE]
     careful = [one.unit for one in looked if one.trust is Trust.NONE]
-    found = _described(place, trusted, careful) if trusted else None
-    if found is None:
+    care, found = PLAIN, _described(place, trusted, careful, exact=False)
+    if found is None and trusted:
         trusted, careful = [], [one.unit for one in looked]
-        found = _described(place, trusted, careful) or TableSchema(())
+        found = _described(place, trusted, careful, exact=False)
+    if found is None:
+        trusted, careful, care = [], [one.unit for one in looked], EXACT
+        found = _described(place, trusted, careful, exact=True) or TableSchema(())
     columns, how = laid_out(found, place.dataset.nested, looked[0].unit.position)
     kind = place.kind(units[0])
     groups: dict[str, list[Unit]] = {}
@@ -62,7 +65,7 @@ def detect(place: Place, units: Sequence[Unit]) -> list[tuple[Reading, list[Unit
         for layout, members in groups.items()
     ]
     if careful:
-        readings.append((Reading(kind, columns, {CARE: True, **how}), careful))
+        readings.append((Reading(kind, columns, {CARE: care, **how}), careful))
     # An empty file has no rows; it is recorded with others.
     readings[0][1].extend(unit for unit in units if not unit.size)
     return readings
@@ -71,37 +74,37 @@ def detect(place: Place, units: Sequence[Unit]) -> list[tuple[Reading, list[Unit
 def _look(place: Place, unit: Unit) -> _Looked:
     with opened(place, unit) as source:
         asked = place.dataset.records is not None or place.dataset.encoding is not None
-        if asked or source.encoding != "utf-8":
+        if asked or source.encoding != "utf-8" or source.mark:
             return _Looked(unit, source.layout, Trust.NONE)
         lines = source.layout == "newline_delimited"
         return _Looked(unit, source.layout, trust(source.chunks, lines=lines))
 
 
 def _described(
-    place: Place, trusted: Sequence[_Looked], careful: Sequence[Unit]
+    place: Place, trusted: Sequence[_Looked], careful: Sequence[Unit], *, exact: bool
 ) -> TableSchema | None:
-    """The columns of all files; None where some that were trusted should not have been."""
+    """The columns of all files; None where each record of them has to be looked at."""
     import duckdb
 
     with place.scratch() as folder:
         seen = Seen()
-        spool = Spool(place, folder)
+        spool = Spool(place, folder, exact=exact)
         spool.fill(careful, lambda record: as_seen(record, seen), numbered=False)
-        if trusted and seen.inexact:
+        if not exact and (seen.inexact or not (trusted or spool.rows)):
             return None  # the numbers of all files must be looked at
-        _assert_columns(seen, careful, needed=not trusted)
+        _assert_columns(seen, careful, needed=exact)
         files = place.scanned([one.unit for one in trusted])
         if spool.rows:
             files.append(str(spool.path))
         size = {"maximum_object_size": spool.longest} if spool.longest > 16 << 20 else {}
         try:
             found = _scanned(place, files, size)
-            if trusted and _is_doubtful(place, trusted, found):
+            if not exact and _is_doubtful(place, trusted, found, spool):
                 return None
         except duckdb.OutOfMemoryException:
             raise
         except duckdb.Error:
-            if trusted:
+            if not exact:
                 return None
             raise
     return TableSchema.from_pairs(
@@ -138,10 +141,14 @@ def _describe(place: Place, files: Sequence[str], options: Mapping[str, Any]) ->
     return {row[0]: kind_of(row[1]) for row in rows}
 
 
-def _is_doubtful(place: Place, trusted: Sequence[_Looked], found: Mapping[str, Kind]) -> bool:
+def _is_doubtful(
+    place: Place, trusted: Sequence[_Looked], found: Mapping[str, Kind], spool: Spool
+) -> bool:
     if list(found) == ["json"] or any(_is_renamed(name, found) for name in found):
         return True
     if any(_has_nameless(kind) for kind in found.values()):
+        return True
+    if spool.large and any("DOUBLE" in kind.spelled for kind in found.values()):
         return True
     large = [one.unit for one in trusted if one.trust is Trust.NO_DOUBLES]
     if not large:

@@ -96,11 +96,12 @@ def _struct(fields: Iterable[tuple[str, str]]) -> str:
 
 @dataclass(slots=True)
 class Seen:
-    """What was seen at one place of the records: numbers, keys, items of lists."""
+    """What was seen at one place of the records: numbers, keys, items of lists, empty keys."""
 
     digits: Digits | None = None
     fields: dict[str, Seen] = field(default_factory=dict)
     item: Seen | None = None
+    nameless: bool = False
 
     def colliding(self) -> tuple[str, str] | None:
         """Two keys that differ only in case, here or further in."""
@@ -115,8 +116,9 @@ class Seen:
 
     @property
     def inexact(self) -> bool:
-        """Whether there are numbers that 64 bits do not hold, here or further in."""
-        here = self.digits is not None and (self.digits.long or self.digits.inexact)
+        """Whether there are numbers that 64 bits do not hold or empty keys, here or further in."""
+        long = self.digits is not None and (self.digits.long or self.digits.inexact)
+        here = long or self.nameless
         inner = (*self.fields.values(), *([self.item] if self.item else []))
         return here or any(part.inexact for part in inner)
 

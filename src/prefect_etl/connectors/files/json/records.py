@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from prefect_etl.connectors.files.json.encoding import WINDOW
 from prefect_etl.connectors.files.json.exact import (
     Fault,
     Reader,
@@ -18,10 +19,13 @@ from prefect_etl.connectors.files.json.exact import (
     with_whole_pairs,
 )
 from prefect_etl.connectors.files.json.layout import Layout
+from prefect_etl.connectors.files.json.quick import Trust
+from prefect_etl.connectors.files.json.together import records_together
 
 # A longer record is put aside: it, its text and its values must fit into memory together.
 MOST_BYTES = 64 << 20
 _SHOWN = 2000
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +53,27 @@ class Found:
     rest: int = 0
 
 
-def records(chunks: Iterable[bytes], layout: Layout, *, mend: bool) -> Iterator[Found]:
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Records of lines that need no care."""
+
+    values: list[dict[str, Any]]
+    trust: Trust
+
+
+def records(
+    chunks: Iterable[bytes], layout: Layout, *, mend: bool, exact: bool
+) -> Iterator[Found | Together]:
     """All records of a file.
 
     Args:
         chunks: Its bytes, in UTF-8.
         layout: How they follow each other.
         mend: Whether bytes that are not UTF-8 are replaced.
+        exact: Whether each number must be looked at, so that no records can be read together.
     """
     if layout == "newline_delimited":
-        return _lines(chunks, mend=mend)
+        return _lines(chunks, mend=mend) if exact else _pieces(chunks, mend=mend)
     return _Document(chunks, mend=mend).records()
 
 
@@ -69,10 +84,46 @@ def shown(text: bytes | str) -> str:
     return text[:_SHOWN].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _lines(chunks: Iterable[bytes], *, mend: bool) -> Iterator[Found]:
+def _pieces(chunks: Iterable[bytes], *, mend: bool) -> Iterator[Found | Together]:
+    """Lines together as far as they can be, in pieces that are halved where they cannot."""
+    line, byte = 1, 0
+    for piece in _whole_lines(chunks):
+        waiting = [piece]
+        while waiting:
+            text = waiting.pop()
+            lines = text.count(b"\n")
+            small = len(text) <= 2 * WINDOW
+            found = records_together(text) if small else None
+            middle = text.find(b"\n", len(text) // 2) + 1
+            if found is not None:
+                yield Together(*found)
+            elif small and lines > _FEW and 0 < middle < len(text):
+                waiting += [text[middle:], text[:middle]]
+                continue
+            else:
+                yield from _lines([text], mend=mend, first=line, start=byte)
+            line, byte = line + lines, byte + len(text)
+
+
+def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Pieces that end with a line's end."""
+    parts: list[bytes] = []
+    for chunk in chunks:
+        cut = chunk.rfind(b"\n") + 1
+        if cut:
+            yield b"".join([*parts, chunk[:cut]])
+            parts = []
+        parts.append(chunk[cut:])
+    if any(parts):
+        yield b"".join(parts)
+
+
+def _lines(
+    chunks: Iterable[bytes], *, mend: bool, first: int = 1, start: int = 0
+) -> Iterator[Found]:
     reader = Reader()
-    byte = 0
-    for line, text in enumerate(_split(chunks), 1):
+    byte = start
+    for line, text in enumerate(_split(chunks), first):
         if text.strip(b" \t\r\n"):
             yield _line(reader, text, line, byte, mend=mend)
         byte += len(text) + 1

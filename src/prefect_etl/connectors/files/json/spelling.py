@@ -75,6 +75,7 @@ def as_seen(value: Any, seen: Seen, depth: int = 1) -> str:
         case dict():
             members = []
             for key, part in value.items():
+                seen.nameless = seen.nameless or not key
                 inner = seen.fields.setdefault(key or EMPTY, Seen())
                 members.append(f"{_text(key or EMPTY)}:{as_seen(part, inner, depth + 1)}")
             return f"{{{','.join(members)}}}"

@@ -12,7 +12,8 @@ from prefect_etl.connectors.files.json.descent import descend
 from prefect_etl.connectors.files.json.encoding import WINDOW, as_utf8, encoding_of
 from prefect_etl.connectors.files.json.exact import Fault
 from prefect_etl.connectors.files.json.layout import Layout, layout_of
-from prefect_etl.connectors.files.json.records import Found, records
+from prefect_etl.connectors.files.json.quick import Trust
+from prefect_etl.connectors.files.json.records import Found, Together, records
 from prefect_etl.connectors.files.json.rejects import Rejects
 from prefect_etl.connectors.files.json.spelling import EMPTY
 from prefect_etl.connectors.files.listing import glob_literal, open_plain
@@ -67,13 +68,16 @@ class Spool:
         path: The file.
         rows: How many lines it has.
         longest: The bytes of the longest.
+        large: Whether there are integers of more than 53 bits among those not looked at.
     """
 
-    def __init__(self, place: Place, folder: Path) -> None:
+    def __init__(self, place: Place, folder: Path, *, exact: bool) -> None:
         self.path = folder / "records.jsonl"
         self.rejects = Rejects(folder / "rejects.parquet", place.dataset.bad_rows)
         self.rows = 0
         self.longest = 0
+        self.large = False
+        self._exact = exact or place.dataset.records is not None
         self._place = place
         self._path = (place.dataset.records or "").split(".") if place.dataset.records else []
 
@@ -108,7 +112,11 @@ class Spool:
             if source.encoding != "utf-8" and self._place.dataset.encoding is None:
                 said = f"it is written in {source.encoding.upper()}, not in UTF-8"
                 self.rejects.mended("json.encoding", said, unit.position)
-            for found in records(source.chunks, source.layout, mend=mend):
+            for found in records(source.chunks, source.layout, mend=mend, exact=self._exact):
+                if isinstance(found, Together):
+                    self._write_together(file, found, name)
+                    read += len(found.values)
+                    continue
                 try:
                     read += self._add(file, found, spell, name)
                 except Fault as fault:
@@ -119,6 +127,17 @@ class Spool:
                     self._tell(found, unit.position)
         if last is not None and refused > read:
             raise _refused(unit.position, *last, read, refused)
+
+    def _write_together(self, file: TextIO, found: Together, name: str) -> None:
+        import orjson
+
+        lines = [orjson.dumps(value).decode() for value in found.values]
+        if name:
+            lines = [f"{{{name}{',' if len(line) > 2 else ''}{line[1:]}" for line in lines]
+        file.write("\n".join(lines))
+        file.write("\n")
+        self.rows += len(lines)
+        self.large = self.large or found.trust is Trust.NO_DOUBLES
 
     def _add(self, file: TextIO, found: Found, spell: Spell, name: str) -> int:
         if found.fault is not None:
