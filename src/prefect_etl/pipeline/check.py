@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prefect_etl.core.accounting import Accounting
-from prefect_etl.core.contract import OnViolation, Rule, compile_rules
+from prefect_etl.core.contract import Contract, Rule, assert_fits, compile_rules
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.report import RuleCount
 from prefect_etl.core.rows import ROW_NUMBER, UNIT_ID
+from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.sql import identifier, literal
 from prefect_etl.engine.duckdb import Session
-from prefect_etl.errors import ContractError
+from prefect_etl.errors import ConfigError, ContractError
 from prefect_etl.pipeline.prepare import FAILED_PREFIX, KEEP, Prepared
 
 _REJECTED = "_etl_rejected"
@@ -60,8 +61,14 @@ def key_rules(spec: DatasetSpec) -> tuple[Rule, ...]:
 def type_rules(spec: DatasetSpec, prepared_columns: str) -> tuple[Rule, ...]:
     """A value that does not convert to the contract's type breaks the rule ``type``."""
     columns = spec.contract.columns if spec.contract else {}
+    default = spec.contract.on_violation if spec.contract else "quarantine"
     return tuple(
-        Rule(f"{name}.type", f"{name} is not {rules.type}", identifier(FAILED_PREFIX + name))
+        Rule(
+            f"{name}.type",
+            f"{name} is not {rules.type}",
+            identifier(FAILED_PREFIX + name),
+            severity=rules.severity or default,
+        )
         for name, rules in columns.items()
         if rules.type is not None and identifier(FAILED_PREFIX + name) in prepared_columns
     )
@@ -72,8 +79,7 @@ class RuleSet:
     """All rules of a load, with those first that put a row aside."""
 
     rejecting: tuple[Rule, ...]
-    noting: tuple[Rule, ...]
-    on_violation: OnViolation
+    noting: tuple[Rule, ...] = ()
 
     @property
     def all(self) -> tuple[Rule, ...]:
@@ -81,14 +87,39 @@ class RuleSet:
         return (*self.rejecting, *self.noting)
 
 
-def _rules(spec: DatasetSpec, prepared: Prepared) -> RuleSet:
+def _rules(session: Session, spec: DatasetSpec, prepared: Prepared) -> RuleSet:
     keys = key_rules(spec)
     if spec.contract is None:
-        return RuleSet(keys, (), "quarantine")
+        return RuleSet(keys)
+    assert_applicable(session, spec.contract, prepared.evolution.schema, spec.name)
     rules = (*type_rules(spec, prepared.rows), *compile_rules(spec.contract))
-    if spec.contract.on_violation == "quarantine":
-        return RuleSet((*keys, *rules), (), "quarantine")
-    return RuleSet(keys, rules, spec.contract.on_violation)
+    return RuleSet(
+        (*keys, *(rule for rule in rules if rule.severity == "quarantine")),
+        tuple(rule for rule in rules if rule.severity != "quarantine"),
+    )
+
+
+def assert_applicable(
+    session: Session, contract: Contract, schema: TableSchema, where: str
+) -> None:
+    """Make sure, before a row is looked at, that each rule can be asked of these columns.
+
+    Raises:
+        ConfigError: One cannot; it is named.
+    """
+    import duckdb
+
+    assert_fits(contract, dict(schema.pairs()), where)
+    columns = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(n)}" for n, kind in schema.pairs())
+    for name, rule in contract.rows.items():
+        try:
+            session.query(f"SELECT (\n{rule.check}\n)::BOOLEAN FROM (SELECT {columns}) LIMIT 0")
+        except duckdb.Error as error:
+            said = str(error).strip().splitlines()[0]
+            raise ConfigError(
+                f"{where}: contract: rows: {name} is no condition on its rows: {said}",
+                hint=f"It speaks of columns after rename: {', '.join(schema.names)}.",
+            ) from error
 
 
 def check(session: Session, prepared: Prepared, spec: DatasetSpec, read: dict[int, int]) -> Checked:
@@ -100,7 +131,7 @@ def check(session: Session, prepared: Prepared, spec: DatasetSpec, read: dict[in
         spec: The dataset with its contract.
         read: Rows by unit id, from the manifests.
     """
-    rules = _rules(spec, prepared)
+    rules = _rules(session, spec, prepared)
     columns = ", ".join(identifier(column.name) for column in prepared.evolution.schema)
     chosen = f"SELECT {columns}, {UNIT_ID}, {ROW_NUMBER} FROM"
     kept = f"({prepared.rows}) WHERE {KEEP}" if spec.where else f"({prepared.rows})"
@@ -150,7 +181,7 @@ def _count(
             rule.name,
             rule.reason,
             int(rows_broken),
-            "quarantine" if rule in rules.rejecting else rules.on_violation,
+            rule.severity,
         )
         for rule, rows_broken in zip(rules.all, sums, strict=False)
         if rows_broken

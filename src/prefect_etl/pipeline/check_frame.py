@@ -127,7 +127,7 @@ def _sql(contract: Contract, kinds: Mapping[str, str]) -> str:
         same = rules.type == kinds[name]
         value, failed = (column, "FALSE") if same else tried(column, rules.type)
         columns += [f"{value} AS {column}", f"{failed} AS {identifier(FAILED_PREFIX + name)}"]
-    rules_of = RuleSet(_rules(contract), (), "quarantine")
+    rules_of = RuleSet(_rules(contract))
     rows = flag_rows(rules_of, f"(SELECT {', '.join(columns)} FROM {_FRAME})")
     bad = bad_rows(rules_of, rows)
     return (
@@ -138,7 +138,12 @@ def _sql(contract: Contract, kinds: Mapping[str, str]) -> str:
 
 def _rules(contract: Contract) -> tuple[Rule, ...]:
     types = (
-        Rule(f"{name}.type", f"{name} is not {rules.type}", identifier(FAILED_PREFIX + name))
+        Rule(
+            f"{name}.type",
+            f"{name} is not {rules.type}",
+            identifier(FAILED_PREFIX + name),
+            severity=rules.severity or contract.on_violation,
+        )
         for name, rules in contract.columns.items()
         if rules.type is not None
     )
@@ -158,15 +163,18 @@ def _split(frame: Any, contract: Contract, found: Any) -> tuple[Any, Any]:
     mask = np.zeros(_rows(frame), dtype=bool)
     mask[found[ROW].to_numpy() - 1] = True
     bad = with_columns(rows_at(frame, mask), found.select([RULES, REASONS, ROW]))
-    stays = not found.num_rows or contract.on_violation == "warn"
-    return frame if stays else rows_at(frame, ~mask), bad
+    noted = {rule.name for rule in _rules(contract) if rule.severity == "warn"}
+    for row, rules in zip(found[ROW].to_pylist(), found[RULES].to_pylist(), strict=True):
+        if noted.issuperset(rules):
+            mask[row - 1] = False
+    return rows_at(frame, ~mask) if mask.any() else frame, bad
 
 
 def _counts(contract: Contract, found: Any) -> tuple[RuleCount, ...]:
     counted = found[RULES].combine_chunks().flatten().value_counts().to_pylist()
     counts = {count["values"]: count["counts"] for count in counted}
     return tuple(
-        RuleCount(rule.name, rule.reason, counts[rule.name], contract.on_violation)
+        RuleCount(rule.name, rule.reason, counts[rule.name], rule.severity)
         for rule in _rules(contract)
         if rule.name in counts
     )

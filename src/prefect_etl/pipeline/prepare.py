@@ -252,6 +252,9 @@ def _assert_conditions(spec: DatasetSpec) -> None:
     for field, sql in (("where", spec.where), ("deleted_when", spec.deleted_when)):
         if sql is not None:
             _assert_condition(f"{spec.name}: {field}", sql)
+    rules = spec.contract.rows if spec.contract else {}
+    for name, rule in rules.items():
+        _assert_condition(f"{spec.name}: contract: rows: {name}", rule.check)
 
 
 @cache

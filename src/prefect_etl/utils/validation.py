@@ -81,8 +81,8 @@ class Failure(Generic[F]):
         ``fail``: with any such row. ``quarantine``: with more than ``max_rejected`` of them.
         ``warn``: never.
         """
-        if self.contract.on_violation == "fail":
-            return bool(self)
+        if any(rule.on_violation == "fail" for rule in self.rules):
+            return True
         most = self.contract.max_rejected
         return most is not None and self.share > most
 
@@ -99,7 +99,7 @@ class Failure(Generic[F]):
         Raises:
             DataValidationError: It carries this failure, with the rows.
         """
-        if self and self.contract.on_violation != "warn":
+        if any(rule.on_violation != "warn" for rule in self.rules):
             raise self._error(self, str(self))
 
     def raise_if_refused(self) -> None:
