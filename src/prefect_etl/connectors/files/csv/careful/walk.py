@@ -69,7 +69,7 @@ class Manner:
         self.odd = re.compile("[\0\udc00-\udcff]") if mend else MARKED
         own = layout.delimiter
         self.sign = own if len(own) == 1 and own.isascii() else SIGN
-        self.special = re.compile(f"[{re.escape(self.sign)}{QUOTE}\r\n]")
+        self.special = re.compile(f"[{QUOTE}\r\n]")
 
     def is_exotic(self, text: str) -> bool:
         """Whether a text has signs that stand for something else in a piece."""
@@ -255,6 +255,13 @@ class Walk:
         return "".join(self._lines[self._index : self._index + lines])
 
     def _take_record(self) -> bool:
+        line = self._lines[self._index]
+        quick = self._grammar.quick(line)
+        if quick is not None and len(quick) == self._manner.width and not self._is_odd(line):
+            self._take(line)
+            self._keep(quick)
+            self._pass(1)
+            return True
         token = self._grammar.record(self._text, self.at)
         if self._needs_more(token):
             return False
@@ -314,13 +321,12 @@ class Walk:
             self._stand.taken.append(fault)
 
     def _keep(self, fields: Sequence[str]) -> None:
-        special = self._manner.special.search
-        cells = (
-            f"{QUOTE}{cell.replace(QUOTE, QUOTE * 2)}{QUOTE}" if special(cell) else cell
-            for cell in fields
-        )
-        self._quoted = True
-        self._out.append(self._manner.sign.join(cells) + "\n")
+        sign = self._manner.sign
+        text = sign.join(fields)
+        if text.count(sign) != len(fields) - 1 or self._manner.special.search(text):
+            self._quoted = True
+            text = sign.join(f"{QUOTE}{cell.replace(QUOTE, QUOTE * 2)}{QUOTE}" for cell in fields)
+        self._out.append(f"{text}\n")
         self._numbers.append(self._number)
 
     def _reason(self, token: Token, text: str, place: int) -> tuple[str, str]:
