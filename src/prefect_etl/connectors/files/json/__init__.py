@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from prefect_etl.connectors.files.form import Better
+from prefect_etl.connectors.files.form import Better, Explained
 from prefect_etl.connectors.files.json.columns import gathered, selected
 from prefect_etl.connectors.files.json.detection import CARE, EXACT, PLAIN, detect
+from prefect_etl.connectors.files.json.inspection import explain
 from prefect_etl.connectors.files.json.kinds import Kind, Seen, kind_of
 from prefect_etl.connectors.files.json.spelling import as_kind, as_seen
 from prefect_etl.connectors.files.json.spool import Spell, Spool
@@ -57,6 +58,9 @@ class _Json:
                 if spool.rejects.any:
                     return Better(options={CARE: care})
         return Better()
+
+    def explain(self, place: Place, unit: Unit) -> Explained:
+        return explain(place, unit)
 
     @contextmanager
     def rows(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Rows]:

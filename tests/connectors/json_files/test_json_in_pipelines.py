@@ -1,0 +1,70 @@
+"""JSON through a pipeline: what is put aside is accounted for; lists make tables of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from prefect_etl.core.report import RunReport
+from prefect_etl.pipeline.run import run_pipeline
+from prefect_etl.pipeline.spec import pipeline_from
+from prefect_etl.pipeline.workspace import Options, open_workspace
+
+
+def _run(root: Path, datasets: dict[str, Any]) -> RunReport:
+    spec = pipeline_from(
+        name="p",
+        destination="duckdb:///warehouse.duckdb",
+        sources={"files": {"connection": "file://./data", "datasets": datasets}},
+        transformations={},
+        root=root,
+    )
+    with open_workspace(spec, Options(lock_timeout=5)) as workspace:
+        return run_pipeline(workspace)
+
+
+def _write(root: Path, name: str, text: str) -> None:
+    (root / "data").mkdir(exist_ok=True)
+    (root / "data" / name).write_text(text)
+
+
+def _rows(root: Path, sql: str) -> list[Any]:
+    with duckdb.connect(str(root / "warehouse.duckdb"), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_a_bad_line_is_in_the_quarantine_with_its_place(tmp_path: Path) -> None:
+    _write(tmp_path, "a.jsonl", '{"n": 1}\n{"n": oops}\n{"n": 3, "n": 4}\n')
+    report = _run(tmp_path, {"t": {"path": "*.jsonl"}}).datasets[0]
+    assert (report.status, report.counts.read, report.counts.quarantined) == ("loaded", 3, 1)
+    assert [str(repair) for repair in report.repairs] == [
+        "a.jsonl: the key n comes twice in an object; the last one counts (once, in line 3)"
+    ]
+    file = next(tmp_path.glob(".prefect_etl/p/quarantine/t/*.parquet"))
+    found = duckdb.read_parquet(str(file)).select("_rules, _source, _line, _text").fetchall()
+    assert found == [(["json.syntax"], "a.jsonl", 2, '{"n": oops}')]
+    assert _rows(tmp_path, "SELECT n FROM t ORDER BY n") == [(1,), (4,)]
+
+
+def test_one_file_makes_orders_and_their_items(tmp_path: Path) -> None:
+    _write(
+        tmp_path,
+        "orders.jsonl",
+        '{"id": 7, "items": [{"sku": "a"}, {"sku": "b"}]}\n{"id": 8, "items": []}\n',
+    )
+    datasets = {
+        "orders": {"path": "orders.jsonl", "columns": {"drop": ["items"]}},
+        "order_items": {
+            "path": "orders.jsonl",
+            "records": "items",
+            "parent": ["id"],
+            "write": "merge",
+            "key": ["parent_id", "_index"],
+        },
+    }
+    assert [d.status for d in _run(tmp_path, datasets).datasets] == ["loaded", "loaded"]
+    items = _rows(tmp_path, "SELECT parent_id, _index, sku FROM order_items ORDER BY ALL")
+    assert items == [(7, 1, "a"), (7, 2, "b")]
+    assert _rows(tmp_path, "SELECT id FROM orders ORDER BY id") == [(7,), (8,)]
