@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from prefect_etl.connectors.files.csv.careful.reading import CAREFUL, careful_rows
+from prefect_etl.connectors.files.csv.explaining import explain, with_notes
 from prefect_etl.connectors.files.csv.locating import lines_of
 from prefect_etl.connectors.files.csv.refining import better
 from prefect_etl.connectors.files.csv.scan import as_text, converted, csv_source, integers
 from prefect_etl.connectors.files.csv.types import detect
-from prefect_etl.connectors.files.form import Better
+from prefect_etl.connectors.files.form import Better, Explained
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading, all_small, unit_index
 from prefect_etl.connectors.files.settling import settle
@@ -39,14 +40,18 @@ class _Csv:
     @contextmanager
     def rows(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Rows]:
         if CAREFUL in reading.options:
-            with careful_rows(place, reading, units) as rows:
-                yield rows
+            with careful_rows(place, reading, units) as careful:
+                yield with_notes(careful, reading, units)
             return
         source = csv_source(as_text(reading, integers(reading)), place.scanned(units))
-        yield Relation(
+        rows = Relation(
             f"SELECT {converted(reading.columns)}{unit_index(units)} FROM {source}",
             whole_units=all_small(units),
         )
+        yield with_notes(rows, reading, units)
+
+    def explain(self, place: Place, unit: Unit) -> Explained:
+        return explain(place, unit)
 
 
 FORM = _Csv()

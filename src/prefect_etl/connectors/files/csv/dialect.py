@@ -2,16 +2,33 @@
 
 Left to itself, the sniffer skips first lines that differ from the others and lines that begin with
 a comment sign, without a word; and a file whose lines differ in their number of fields becomes one
-column. Here lines are left out only where the user says so.
+column. What it finds is held against the first lines; where they tell another story, ours counts.
 """
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.connectors.files.config import FilesDataset, Format
-from prefect_etl.connectors.files.listing import first_line, open_plain
+from prefect_etl.connectors.files.csv.careful.reading import CAREFUL
+from prefect_etl.connectors.files.csv.finding import (
+    Found,
+    decoded,
+    encoding_in,
+    find,
+    head_of,
+    sampled,
+    unlike,
+)
+from prefect_etl.connectors.files.csv.header import odd_names, unique_names
+from prefect_etl.connectors.files.csv.layout import Layout
+from prefect_etl.connectors.files.csv.opinion import DELIMITERS, best_dialect
+from prefect_etl.connectors.files.csv.refining import layout_of
+from prefect_etl.connectors.files.csv.sample import Sample
+from prefect_etl.connectors.files.csv.scan import NOTES
+from prefect_etl.connectors.files.csv.values import may_be_typed
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading
 from prefect_etl.core.schema import TableSchema
@@ -23,55 +40,197 @@ if TYPE_CHECKING:
     import duckdb
 
 _ABSENT = "(empty)"
-_HEAD = 1 << 20
 # What a date looks like unless said otherwise; saying it makes the reader slower by a twentieth.
 _ISO_DATE = "%Y-%m-%d"
-_DELIMITERS = b",;\t|"
+_USUAL = ",;\t|"
+_FEW = 60
 
 
 def sniff(cursor: duckdb.DuckDBPyConnection, place: Place, unit: Unit) -> Reading:
-    """Dialect and types of one file, with what the user pinned.
+    """How one file is read: by the engine, where it is right about it; with care otherwise.
 
     Raises:
-        SourceReadError: Its first lines do not look like the others.
+        SourceReadError: How it is written cannot be told.
     """
     dataset = place.dataset
+    head = head_of(place, unit)
+    encoding = encoding_in(dataset, head, f"{dataset.name}: {unit.position}").name
+    if encoding != "utf-8" or _wants_care(dataset):
+        return careful(place, unit, find(place, unit))
+    text = sampled(decoded(head, encoding))
     pinned = _pinned(dataset, place.kind(unit))
-    reading = _sniff(cursor, place, unit, pinned)
-    if dataset.skip is None and reading.options["skip"]:
-        lines = reading.options["skip"]
-        raise SourceReadError(
-            f"{dataset.name}: {unit.position}: its first {lines} lines do not look like the others",
-            hint=f"If they are no data, say skip: {lines}; if they are, mend the lines that differ "
-            "in their number of fields, or say skip: 0 and delimiter:.",
-        )
-    if len(reading.columns) == 1 and "delim" not in pinned:
-        line = first_line(place.path(unit), unit.position, dataset.skip or 0)
-        if used := [sign for sign in _DELIMITERS if sign in line]:
-            # With the likely delimiter the reader names the line that does not fit.
-            likely = bytes([max(used, key=line.count)]).decode()
-            return _sniff_with(cursor, place, unit, pinned | {"delim": likely})
-    return reading
+    reading = _tried(cursor, place, unit, pinned)
+    if reading is not None and _is_sound(reading, text, dataset):
+        named = _renamed(reading, text)
+        return careful(place, unit, found) if (found := _finer(place, unit, named, text)) else named
+    found = find(place, unit)
+    _assert_all_lines(place, unit, reading, found, text)
+    return _plain(cursor, place, unit, pinned, found) or careful(place, unit, found)
 
 
-def _sniff_with(
+def careful(place: Place, unit: Unit, found: Found) -> Reading:
+    """A reading with care."""
+    options: dict[str, Any] = {CAREFUL: found.layout.as_dict()}
+    if found.notes:
+        options[NOTES] = list(found.notes)
+    return Reading(place.kind(unit), found.columns, options)
+
+
+def _wants_care(dataset: FilesDataset) -> bool:
+    """Whether the user says what the engine's reader cannot."""
+    return bool(
+        dataset.header_lines is not None
+        or dataset.footer
+        or dataset.comment
+        or dataset.block
+        or dataset.dates
+        or dataset.thousands
+        or dataset.decimal == ","
+    )
+
+
+def _tried(
     cursor: duckdb.DuckDBPyConnection, place: Place, unit: Unit, pinned: dict[str, Any]
-) -> Reading:
+) -> Reading | None:
+    """What the engine finds; None where it finds nothing."""
     import duckdb
 
     try:
         return _sniff(cursor, place, unit, pinned)
-    except duckdb.Error as error:
-        with open_plain(place.path(unit)) as stream:
-            head = stream.read(_HEAD).decode("utf-8", "replace")
-        lines = csv.reader(head.splitlines(), delimiter=pinned["delim"])
-        counts = [len(line) for line in lines if line][:-1]
-        odd = next((n for n, count in enumerate(counts, 1) if count != counts[0]), None)
-        where = f"line {odd} has {counts[odd - 1]} fields, line 1 has {counts[0]}" if odd else ""
-        raise SourceReadError(
-            f"{place.dataset.name}: {unit.position} cannot be read as CSV: {where or error}",
-            hint="Mend the file, or say delimiter: and quote: if they are others.",
-        ) from error
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error:
+        return None
+
+
+def _is_sound(reading: Reading, text: str, dataset: FilesDataset) -> bool:
+    """Whether all first lines have the fields that the engine thinks they have."""
+    options, width = reading.options, len(reading.columns)
+    skip, sign = options["skip"], options["delim"]
+    if skip != (dataset.skip or 0) or len(sign) != 1:
+        return False
+    if "\r" in text.replace("\r\n", ""):
+        return False
+    if dataset.delimiter is None and (width == 1 or sign not in _USUAL):
+        head = text.split("\n", 1)[0]
+        if any(other in head for other in DELIMITERS):
+            return False
+    if dataset.delimiter is None and sign * 2 in text.split("\n", 1)[0]:
+        return _is_best(reading, text)
+    lines = text.split("\n")[skip:]
+    if options["quote"] not in text and options["quote"] != "'" and "'" not in text:
+        return all(line.count(sign) == width - 1 for line in lines if line.strip("\r"))
+    if options["escape"] != options["quote"] or "'" in text:
+        return _is_best(reading, text)
+    return _is_alike(lines, reading)
+
+
+def _is_alike(lines: Sequence[str], reading: Reading) -> bool:
+    rows = csv.reader(
+        (f"{line}\n" for line in lines),
+        delimiter=reading.options["delim"],
+        quotechar=reading.options["quote"] or None,
+        quoting=csv.QUOTE_MINIMAL if reading.options["quote"] else csv.QUOTE_NONE,
+    )
+    try:
+        # The last may be cut off within quotes.
+        widths = [len(row) for row in rows if row][:-1]
+    except csv.Error:
+        return False
+    return all(width == len(reading.columns) for width in widths)
+
+
+def _is_best(reading: Reading, text: str) -> bool:
+    """Whether another opinion is the same."""
+    layout, _ = best_dialect(text, Layout(first=reading.options["skip"] + 1), set())
+    mine = Sample.of(text, layout)
+    same = (layout.delimiter, layout.quote) == (reading.options["delim"], reading.options["quote"])
+    return same and mine.width == len(reading.columns) and mine.share == 1.0
+
+
+def _renamed(reading: Reading, text: str) -> Reading:
+    """With names of our own, where the engine made some up."""
+    options = reading.options
+    if not options["header"]:
+        return reading
+    layout = Layout(
+        delimiter=options["delim"],
+        quote=options["quote"],
+        escape=options["escape"],
+        first=options["skip"] + 1,
+    )
+    whole = Sample.of(text, layout, 1).whole
+    if not whole or len(whole[0].fields) != len(reading.columns):
+        return reading
+    if not (notes := odd_names(whole[0].fields)):
+        return reading
+    pairs = zip(unique_names(whole[0].fields), (c.type for c in reading.columns), strict=True)
+    return Reading(reading.format, TableSchema.from_pairs(pairs), {**options, NOTES: notes})
+
+
+def _finer(place: Place, unit: Unit, reading: Reading, text: str) -> Found | None:
+    """What is found of columns that the engine took for text, and of dates of an unsure order."""
+    types = [column.type for column in reading.columns]
+    dated = bool({"dateformat", "timestampformat"} & set(reading.options))
+    wanted = {"VARCHAR", "DATE", "TIMESTAMP"} if dated else {"VARCHAR"}
+    places = [n for n, kind in enumerate(types) if kind in wanted]
+    if not places:
+        return None
+    layout = layout_of(reading)
+    rows = [r.fields for r in Sample.of(text, layout, _FEW).rows[int(reading.options["header"]) :]]
+    nulls = {"", *place.dataset.nulls}
+    for n in places:
+        column = reading.columns.names[n]
+        if column in place.dataset.types:
+            continue
+        values = [row[n] for row in rows if len(row) == len(types) and row[n] not in nulls]
+        if types[n] != "VARCHAR" or may_be_typed(values):
+            found = find(place, unit)
+            same = found.columns.names == reading.columns.names
+            return found if same and found.columns != reading.columns else None
+    return None
+
+
+def _assert_all_lines(
+    place: Place, unit: Unit, reading: Reading | None, found: Found, text: str
+) -> None:
+    """Refuse a file whose first lines the engine leaves out, and nothing tells that they may be."""
+    skip = reading.options["skip"] if reading else 0
+    if place.dataset.skip is not None or not skip or found.layout.first > 1:
+        return
+    sample = Sample.of(text, found.layout)
+    first = next((record for record in sample.records if not record.blank), None)
+    if first is None or len(first.fields) != sample.width or sample.width == 1:
+        raise unlike(f"{place.dataset.name}: {unit.position}", skip)
+
+
+def _plain(
+    cursor: duckdb.DuckDBPyConnection,
+    place: Place,
+    unit: Unit,
+    pinned: dict[str, Any],
+    found: Found,
+) -> Reading | None:
+    """What the engine finds when it is told the layout; None where it cannot be, or errs."""
+    layout = found.layout
+    fixed = (layout.last, layout.decimal, layout.thousands, layout.dates, layout.comment)
+    if fixed != (None, ".", "", None, "") or layout.header > 1 or len(layout.delimiter) > 1:
+        return None
+    told = {
+        "delim": layout.delimiter,
+        "quote": layout.quote,
+        "escape": layout.escape,
+        "skip": layout.first - 1,
+        "header": bool(layout.header),
+    }
+    reading = _tried(cursor, place, unit, pinned | told)
+    if reading is None or len(reading.columns) != len(found.columns):
+        return None
+    if reading.options["skip"] != layout.first - 1 or "dateformat" in reading.options:
+        return None
+    notes = {NOTES: list(found.notes)} if found.notes else {}
+    pairs = zip(found.columns.names, (c.type for c in reading.columns), strict=True)
+    return Reading(reading.format, TableSchema.from_pairs(pairs), {**reading.options, **notes})
 
 
 def _pinned(dataset: FilesDataset, kind: Format) -> dict[str, Any]:

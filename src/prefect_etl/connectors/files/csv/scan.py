@@ -10,6 +10,9 @@ from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.sql import identifier, literal
 from prefect_etl.core.types import is_integer, whole_numbers
 
+# An option of a reading that is for people: what was guessed of the file.
+NOTES = "notes"
+
 
 def integers(reading: Reading) -> list[str]:
     """Columns of whole numbers: they are read as text, because DuckDB's reader would round."""
@@ -36,5 +39,6 @@ def converted(columns: TableSchema) -> str:
 def csv_source(reading: Reading, files: Sequence[str], **more: Any) -> str:
     """A call of DuckDB's CSV reader."""
     options = {"columns": dict(reading.columns.pairs()), **reading.options, **more}
-    arguments = "".join(f", {name} = {literal(value)}" for name, value in options.items())
+    told = {name: value for name, value in options.items() if name != NOTES}
+    arguments = "".join(f", {name} = {literal(value)}" for name, value in told.items())
     return f"read_csv({literal(files)}, auto_detect = false{arguments})"

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from prefect_etl.connectors.files.config import FilesDataset
 from prefect_etl.connectors.files.csv.broadening import LONG_INTEGER
+from prefect_etl.connectors.files.csv.careful.reading import CAREFUL
 from prefect_etl.connectors.files.csv.dialect import sniff
+from prefect_etl.connectors.files.csv.finding import Head, decoded, encoding_in, head_of
+from prefect_etl.connectors.files.csv.opinion import DELIMITERS
 from prefect_etl.connectors.files.csv.scan import as_text, csv_source
-from prefect_etl.connectors.files.listing import first_line
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading, retyped
 from prefect_etl.core.schema import TableSchema, widen
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 _SAMPLED_FILES = 8
 _WHOLE = r"\s*[+-]?\d+\s*"
 _SAMPLED_ROWS = 20_480
+_TITLES = 12
 
 
 def detect(place: Place, units: Sequence[Unit]) -> list[tuple[Reading, list[Unit]]]:
@@ -42,12 +46,16 @@ def _grouped(
     cursor: duckdb.DuckDBPyConnection, place: Place, units: Sequence[Unit]
 ) -> list[tuple[Reading, list[Unit]]]:
     dataset = place.dataset
-    by_header: dict[bytes, list[Unit]] = {}
+    by_header: dict[tuple[str, ...], list[Unit]] = {}
     empty: list[Unit] = []
     for unit in units:
-        line = first_line(place.path(unit), unit.position, dataset.skip or 0)
-        header = b"" if dataset.header is False else line
-        (by_header.setdefault(header, []) if line else empty).append(unit)
+        head = head_of(place, unit)
+        where = f"{dataset.name}: {unit.position}"
+        if _is_empty(head, dataset.skip or 0):
+            empty.append(unit)
+            continue
+        key = _alike(dataset, head, encoding_in(dataset, head, where).name, unit)
+        by_header.setdefault(key, []).append(unit)
     if not by_header:
         raise SourceReadError(
             f"{units[0].position} is empty: there is no line to take columns from",
@@ -65,8 +73,37 @@ def _grouped(
                 for reading, unit in zip(readings, sampled, strict=True)
             ]
         )
-        groups.append((readings[0].with_columns(columns), members))
+        groups.append((_widest(readings).with_columns(columns), members))
     return groups
+
+
+def _widest(readings: Sequence[Reading]) -> Reading:
+    """The reading that can read all files of a group: with care, where one needs it."""
+    return next((reading for reading in readings if CAREFUL in reading.options), readings[0])
+
+
+def _is_empty(head: Head, skip: int) -> bool:
+    if not head.whole:
+        return False
+    wide = head.data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    blank = b" \t\r\n\0" if wide else b" \t\r\n"
+    rest = head.data.lstrip(b"\xef\xbb\xbf\xff\xfe").split(b"\n", skip)
+    return len(rest) <= skip or not rest[skip].strip(blank)
+
+
+def _alike(dataset: FilesDataset, head: Head, encoding: str, unit: Unit) -> tuple[str, ...]:
+    """What files have in common that are read alike: encoding and header line."""
+    if dataset.footer or dataset.block:
+        return (encoding, unit.position)  # where their tables end is their own
+    lines = decoded(head, encoding).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    rest = lines[dataset.skip or 0 :]
+    first = next((n for n, line in enumerate(rest) if line.strip()), 0)
+    header = rest[first] if rest else ""
+    signs = any(sign in header for sign in DELIMITERS)
+    if first or not signs:
+        # A title, perhaps: where the table begins, more lines must tell.
+        return (encoding, str(first), *rest[:_TITLES])
+    return (encoding,) if dataset.header is False else (encoding, header)
 
 
 def _with_long_integers(
@@ -74,9 +111,10 @@ def _with_long_integers(
 ) -> TableSchema:
     """Columns of integers that are too long for BIGINT; the sniffer would make them DOUBLE."""
     doubles = [column.name for column in reading.columns if column.type == "DOUBLE"]
-    if not doubles:
+    if not doubles or CAREFUL in reading.options:  # these were told by their texts
         return reading.columns
-    source = csv_source(as_text(reading, doubles), place.scanned([unit]))
+    # What is no record is another question, which is asked when all are read.
+    source = csv_source(as_text(reading, doubles), place.scanned([unit]), ignore_errors=True)
     tests = ", ".join(
         f"bool_or(regexp_matches({name}, {literal(LONG_INTEGER)})), "
         f"bool_and(regexp_full_match({name}, {literal(_WHOLE)}))"

@@ -1,0 +1,87 @@
+"""A second opinion on the dialect: of all spellings, the one whose records are most alike.
+
+After CleverCSV (van den Burg et al., 2019): records should have the same number of fields, and
+fields should look like values of one kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from prefect_etl.connectors.files.csv.layout import Layout
+from prefect_etl.connectors.files.csv.sample import Sample
+
+DELIMITERS = (",", ";", "\t", "|", "^", "~", "||", "::", "\x1f", "\x01")
+_LOOKED_AT = 24 << 10
+_RECORDS = 150
+_VALUE = re.compile(r"[+-]?[\d.,' :/\-]*\d[\d.,' :/\-TZ%€$]*|[^,;\t|^~\"\x01\x1f]+")
+_WITHIN_QUOTES = re.compile(r"'.*'|\".*\"", re.DOTALL)
+
+
+def best_dialect(text: str, known: Layout, pinned: set[str]) -> tuple[Layout, float]:
+    r"""The layout whose records are most alike, and how sure it is.
+
+    Args:
+        text: The first lines of the file.
+        known: What is known of it.
+        pinned: Which of delimiter, quote and escape are.
+
+    Example:
+        >>> layout, confidence = best_dialect("a;b\n1,5;'x;y'\n2,5;'z'\n", Layout(), set())
+        >>> layout.delimiter, layout.quote
+        (';', "'")
+    """
+    text = text[:_LOOKED_AT]
+    scored = [(_score(text, layout), layout) for layout in _candidates(text, known, pinned)]
+    best, chosen = max(scored, key=lambda pair: pair[0])
+    others = [score for score, layout in scored if layout.delimiter != chosen.delimiter]
+    ahead = best - max(others, default=0.0)
+    return chosen, round(min(1.0, best * (0.6 + ahead)), 2)
+
+
+def _candidates(text: str, known: Layout, pinned: set[str]) -> Iterator[Layout]:
+    signs = [known.delimiter]
+    if "delimiter" not in pinned:
+        signs = [sign for sign in DELIMITERS if sign in text] or [known.delimiter]
+    for sign in signs:
+        for quote in [known.quote] if "quote" in pinned else _quotes(text):
+            escapes = [known.escape] if "escape" in pinned else _escapes(text, quote)
+            for escape in escapes:
+                yield replace(known, delimiter=sign, quote=quote, escape=escape)
+
+
+def _quotes(text: str) -> list[str]:
+    return ['"', *(["'"] if "'" in text else []), *([""] if '"' in text else [])]
+
+
+def _escapes(text: str, quote: str) -> list[str]:
+    if not quote:
+        return ["", *(["\\"] if "\\" in text else [])]
+    return [quote, *(["\\"] if "\\" in text else [])]
+
+
+def _score(text: str, layout: Layout) -> float:
+    sample = Sample.of(text, layout, _RECORDS)
+    if len(sample.records) > 1 and sample.records[-1].broken:  # cut off, perhaps
+        sample = Sample(layout, sample.records[:-1])
+    width = sample.width
+    if not width:
+        return 0.0
+    cells = [cell for record in sample.rows for cell in record.fields]
+    good = sum(_quality(cell, layout) for cell in cells) / len(cells)
+    # One column is what every text is; it is better than nothing.
+    alike = sample.share**2 * (width - 1) / width if width > 1 else 0.05
+    bare = 0.98 if layout.quote == "" else 1.0
+    return alike * good * bare
+
+
+def _quality(cell: str, layout: Layout) -> float:
+    if not cell:
+        return 0.5
+    if _WITHIN_QUOTES.fullmatch(cell):
+        return 0.1
+    if "\\" + (layout.quote or layout.delimiter) in cell:
+        return 0.2
+    return 1.0 if _VALUE.fullmatch(cell) else 0.7
