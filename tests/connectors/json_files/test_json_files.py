@@ -122,7 +122,7 @@ def test_a_document_broken_in_its_middle_is_read_up_to_there(tmp_path: Path) -> 
 def test_a_document_that_ends_too_early_says_so(tmp_path: Path) -> None:
     read = Read(tmp_path, '[{"a": 1}, {"a": 2}', "a.json")
     assert read.values == [1, 2]
-    assert read.rejects[0]["reason"] == "the document ends within its list"
+    assert read.rejects[0]["reason"] == "the document ends before its end"
 
 
 def test_a_document_broken_near_its_start_is_refused(tmp_path: Path) -> None:
@@ -297,3 +297,26 @@ def test_a_record_longer_than_the_reader_takes_is_read(tmp_path: Path) -> None:
     long = "x" * (17 << 20)
     read = Read(tmp_path, f'{{"a": "{long}"}}\n{{"a": "y"}}\n', "a.jsonl")
     assert [len(value) for value in read.values] == [len(long), 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "reason"),
+    [
+        ('{"x": {"items": 1},\n"items": [{"a": 1}, {"a": 2}], "y": [1]}', [1, 2], None),
+        ('{\n"items": [{"a": 1}, {"a": 2}, ', [1, 2], "the document ends before its end"),
+        ('{\n"items": [{"a": 1}, {"a": 2}] "y": 1}', [1, 2], "expecting ',' or '}'"),
+        ('{\n"items": {"a": 1}}\n{"items": 7}', [1], "it is a number, not an object"),
+        ('{\n"y": {"items": []}, "items": null}\n{\n"items": [{"a": 5}]}', [5], None),
+    ],
+)
+def test_records_of_a_document_are_taken_one_by_one(
+    text: str, values: list[int], reason: str | None, tmp_path: Path
+) -> None:
+    read = Read(tmp_path, text, "a.json", records="items")
+    assert read.values == values
+    assert [reason in r["reason"] for r in read.rejects] == [True] * (reason is not None)
+
+
+def test_lists_on_the_way_to_the_records_are_gone_through(tmp_path: Path) -> None:
+    text = '{\n"d": [{"items": [{"a": 1}]}, {"items": [{"a": 2}, {"a": 3}]}], "e": 1}'
+    assert Read(tmp_path, text, "a.json", records="d.items").values == [1, 2, 3]

@@ -6,7 +6,7 @@ record begins: what stands before the fault is read, all from there on is one re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from prefect_etl.connectors.files.json.quick import Trust
 from prefect_etl.connectors.files.json.together import records_together
 
 # A longer record is put aside: it, its text and its values must fit into memory together.
-MOST_BYTES = 64 << 20
+MOST_BYTES = 32 << 20
 _SHOWN = 2000
 _FEW = 8
 
@@ -40,6 +40,7 @@ class Found:
         text: It, or its beginning.
         doubled: Keys that came twice.
         mended: Whether what is no text in it was replaced.
+        left: How many keys still lead from it to its records; None: all.
         rest: Of what ends the reading of a document: the bytes that are left.
     """
 
@@ -51,6 +52,7 @@ class Found:
     doubled: tuple[str, ...] = ()
     mended: bool = False
     rest: int = 0
+    left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,12 @@ class Together:
 
 
 def records(
-    chunks: Iterable[bytes], layout: Layout, *, mend: bool, exact: bool
+    chunks: Iterable[bytes],
+    layout: Layout,
+    *,
+    mend: bool,
+    exact: bool,
+    within: Sequence[str] = (),
 ) -> Iterator[Found | Together]:
     """All records of a file.
 
@@ -71,10 +78,11 @@ def records(
         layout: How they follow each other.
         mend: Whether bytes that are not UTF-8 are replaced.
         exact: Whether each number must be looked at, so that no records can be read together.
+        within: Keys that lead to the records of a document, which is then never held whole.
     """
     if layout == "newline_delimited":
         return _lines(chunks, mend=mend) if exact else _pieces(chunks, mend=mend)
-    return _Document(chunks, mend=mend).records()
+    return _Document(chunks, mend=mend).records(within)
 
 
 def shown(text: bytes | str) -> str:
@@ -198,7 +206,7 @@ class _Document:
         self._rest = b""
         self._over = False
 
-    def records(self) -> Iterator[Found]:
+    def records(self, within: Sequence[str]) -> Iterator[Found]:
         in_list = False
         try:
             while self._peek():
@@ -207,10 +215,49 @@ class _Document:
                     self._pass(self._at + 1)
                     yield from self._elements()
                     in_list = False
+                elif within and self._text[self._at] == "{":
+                    in_list = True
+                    yield from self._within(within)
+                    in_list = False
                 else:
                     yield self._record()
         except Fault as fault:
             yield self._ended(fault, in_list=in_list)
+
+    def _within(self, keys: Sequence[str]) -> Iterator[Found]:
+        """The records that an object holds under keys; its other values are passed over."""
+        self._pass(self._at + 1)
+        sign = self._peek()
+        while sign != "}":
+            key = self._skip()
+            if self._peek() != ":":
+                raise Fault("json.syntax", "expecting ':' after a key", self._at)
+            self._pass(self._at + 1)
+            sign = self._peek()
+            if key == keys[0] and sign == "{" and keys[1:]:
+                yield from self._within(keys[1:])
+            elif key == keys[0] and sign == "[" and not keys[1:]:
+                self._pass(self._at + 1)
+                yield from (replace(found, left=0) for found in self._elements())
+            elif key == keys[0]:
+                found = self._record()
+                inner = None if found.fault else {key: found.value}
+                yield replace(found, value=inner, left=len(keys))
+            else:
+                self._skip()
+            sign = self._peek()
+            if sign not in (",", "}"):
+                raise Fault("json.syntax", "expecting ',' or '}' after a value", self._at)
+            if sign == ",":
+                self._pass(self._at + 1)
+                if self._peek() != '"':
+                    raise Fault("json.syntax", "expecting a key", self._at)
+        self._pass(self._at + 1)
+
+    def _skip(self) -> Any:
+        value, end = self._value()
+        self._pass(end)
+        return value
 
     def _elements(self) -> Iterator[Found]:
         if self._peek() == "]":
@@ -302,7 +349,7 @@ class _Document:
         where = self._text[self._at : fault.at]
         rest = len(self._text) - self._at + sum(map(len, self._chunks))
         if not text:
-            reason = "the document ends within its list" if in_list else fault.reason
+            reason = "the document ends before its end" if in_list else fault.reason
         else:
             at_line = line + where.count("\n")
             reason = f"{fault.reason} in line {at_line}; the document is not read from here on"

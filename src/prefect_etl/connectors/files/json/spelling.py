@@ -6,8 +6,8 @@ column of JSON or text is a text, too.
 
 from __future__ import annotations
 
-import json
 import re
+from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any
 
@@ -191,4 +191,4 @@ def _mismatch(value: Any, kind: Kind, name: str, depth: int = 1) -> Fault:
 
 def _text(text: str) -> str:
     assert_text(text)
-    return json.dumps(text, ensure_ascii=False)
+    return encode_basestring(text)

@@ -77,9 +77,11 @@ class Spool:
         self.rows = 0
         self.longest = 0
         self.large = False
+        self._path = (place.dataset.records or "").split(".") if place.dataset.records else []
+        # A list that goes with keys of what it is in cannot be read before all of that is.
+        self._streamed = () if place.dataset.parent else tuple(self._path)
         self._exact = exact or place.dataset.records is not None
         self._place = place
-        self._path = (place.dataset.records or "").split(".") if place.dataset.records else []
 
     def fill(self, units: Sequence[Unit], spell: Spell, *, numbered: bool) -> None:
         """Write the records of files.
@@ -112,7 +114,10 @@ class Spool:
             if source.encoding != "utf-8" and self._place.dataset.encoding is None:
                 said = f"it is written in {source.encoding.upper()}, not in UTF-8"
                 self.rejects.mended("json.encoding", said, unit.position)
-            for found in records(source.chunks, source.layout, mend=mend, exact=self._exact):
+            found_here = records(
+                source.chunks, source.layout, mend=mend, exact=self._exact, within=self._streamed
+            )
+            for found in found_here:
                 if isinstance(found, Together):
                     self._write_together(file, found, name)
                     read += len(found.values)
@@ -142,7 +147,8 @@ class Spool:
     def _add(self, file: TextIO, found: Found, spell: Spell, name: str) -> int:
         if found.fault is not None:
             raise found.fault
-        lines = [spell(r) for r in descend(found.value, self._path, self._place.dataset.parent)]
+        path = self._path if found.left is None else self._path[len(self._path) - found.left :]
+        lines = [spell(r) for r in descend(found.value, path, self._place.dataset.parent)]
         for line in lines:
             row = line if not name else f"{{{name}{',' if len(line) > 2 else ''}{line[1:]}"
             file.write(row)
