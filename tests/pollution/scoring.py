@@ -69,5 +69,11 @@ def lost(case: Case, answer: Answer) -> list[str]:
 
 
 def bad_rows_loaded(case: Case, answer: Answer) -> list[str]:
-    """Bad records that were taken for rows."""
-    return [key for key in case.bad if any(spelled(row[0]) == key for row in answer.rows)]
+    """Bad records that were taken for rows, and not as they stand.
+
+    Where the only quotes of a file are those of a bad record, they may be taken for text.
+    """
+    sign = case.layout.quote if case.layout is not None else ""
+    as_it_stands = f"{sign}a{sign} b"
+    loaded = {spelled(row[0]): [spelled(value) for value in row] for row in answer.rows}
+    return [key for key in case.bad if key in loaded and as_it_stands not in loaded[key]]
