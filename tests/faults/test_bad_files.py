@@ -114,8 +114,8 @@ BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "Parquet, empty": ("a.parquet", bytes, "too small"),
     "CSV, empty": ("a.csv", bytes, "is empty"),
     "CSV of NUL bytes": ("a.csv", lambda: bytes(100), "NUL"),
-    "CSV that is not UTF-8": ("a.csv", lambda: b"n,what\n1,\xe9\n", "not utf-8"),
-    "CSV, a line too short": ("a.csv", (_CSV + "7\n").encode, "cannot be read"),
+    "CSV that is not UTF-8": ("a.csv", lambda: b"n,what\n1,\xe9\n", "no UTF-8"),
+    "CSV, most lines too short": ("a.csv", lambda: b"n,what\n1,a\n7\n8\n9\n", "do not look like"),
     "JSON Lines, most of them cut": (
         "a.jsonl",
         lambda: b'{"n": 1}\n{"n": \n{"n',

@@ -112,8 +112,8 @@ def _is_sound(reading: Reading, text: str, dataset: FilesDataset) -> bool:
     if "\r" in text.replace("\r\n", ""):
         return False
     if dataset.delimiter is None and (width == 1 or sign not in _USUAL):
-        head = text.split("\n", 1)[0]
-        if any(other in head for other in DELIMITERS):
+        looked_at = text if width == 1 else text.split("\n", 1)[0]
+        if any(other in looked_at for other in DELIMITERS):
             return False
     if dataset.delimiter is None and sign * 2 in text.split("\n", 1)[0]:
         return _is_best(reading, text)

@@ -21,6 +21,8 @@ _BOMS = (
 )
 _CANDIDATES = ("cp1252", "shift_jis", "gb18030")
 _SURE, _AHEAD = 0.75, 0.2
+# Fewer places beyond ASCII prove nothing.
+_PLACES = 2
 # So few lines that are no UTF-8 are broken lines, not another encoding.
 _BROKEN = 0.05
 _HIGH = re.compile(rb"[\x80-\xff]+")
@@ -83,6 +85,11 @@ def encoding_of(head: bytes, *, whole: bool, name: str) -> Guess:
     for bom, found in _BOMS:
         if head.startswith(bom):
             return Guess(found, 1.0)
+    if head and not head.strip(b"\0"):
+        raise SourceReadError(
+            f"{name} holds nothing but NUL bytes",
+            hint="It was probably not written to its end: fetch it again, or remove it.",
+        )
     if wide := _wide(head):
         return Guess(wide, 0.95)
     bad = first_invalid(head, whole=whole)
@@ -92,9 +99,10 @@ def encoding_of(head: bytes, *, whole: bool, name: str) -> Guess:
         return Guess("utf-8", 0.8)
     scores = sorted(((_score(head, c, whole=whole), c) for c in _CANDIDATES), reverse=True)
     (best, chosen), (second, other) = scores[:2]
-    if best >= _SURE and best - second >= _AHEAD:
+    proven = len(_HIGH.findall(head)) >= _PLACES
+    if proven and best >= _SURE and best - second >= _AHEAD:
         return Guess(chosen, round(best, 2))
-    opinion = _opinion(head)
+    opinion = _opinion(head) if proven else None
     if opinion in (chosen, other) and best >= _SURE:
         return Guess(opinion, 0.6)
     raise SourceReadError(
@@ -147,12 +155,12 @@ def _score(head: bytes, encoding: str, *, whole: bool) -> float:
         codecs.getincrementaldecoder(encoding)().decode(head, final=whole)
     except UnicodeDecodeError:
         return 0.0
-    high = sum(len(run) for run in _HIGH.findall(head))
+    runs = _HIGH.findall(head)
+    high = sum(map(len, runs))
     if not high:
         return 0.0
     if encoding == "cp1252":
-        runs = (run for run in _HIGH.findall(head) if len(run) <= 2)
-        return sum(byte in _LATIN for run in runs for byte in run) / high
+        return sum(byte in _LATIN for run in runs if len(run) <= 2 for byte in run) / high
     if encoding == "shift_jis":
         return min(1.0, sum(sum(b > 0x7F for b in p) for p in _JAPANESE.findall(head)) / high)
     return min(1.0, 2 * len(_CHINESE.findall(head)) / high)

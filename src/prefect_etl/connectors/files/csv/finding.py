@@ -101,7 +101,13 @@ def find(place: Place, unit: Unit) -> Found:
     sample = Sample(layout, [r for r in sample.records if _within(r, layout)])
     layout, found, said = _typed(dataset, sample)
     columns = TableSchema.from_pairs(zip(layout.names, found.types, strict=True))
-    return Found(layout, columns, guess, confidence, (*notes, *said))
+    return Found(layout, columns, guess, confidence, (*_unsure(guess), *notes, *said))
+
+
+def _unsure(guess: Guess) -> tuple[str, ...]:
+    if guess.confidence == 1.0:
+        return ()
+    return (f"its encoding seems to be {guess.name}; say encoding: {guess.name} to be sure",)
 
 
 def decoded(head: Head, encoding: str) -> str:

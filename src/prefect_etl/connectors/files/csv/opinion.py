@@ -17,6 +17,8 @@ DELIMITERS = (",", ";", "\t", "|", "^", "~", "||", "::", "\x1f", "\x01")
 _LOOKED_AT = 24 << 10
 _RECORDS = 150
 _VALUE = re.compile(r"[+-]?[\d.,' :/\-]*\d[\d.,' :/\-TZ%€$]*|[^,;\t|^~\"\x01\x1f]+")
+# A field that begins with it; between digits it is a sign of thousands.
+_SINGLE = re.compile(r"(?:^|[,;\t|^~:\x01\x1f]) *'", re.MULTILINE)
 _WITHIN_QUOTES = re.compile(r"'.*'|\".*\"", re.DOTALL)
 
 
@@ -53,7 +55,8 @@ def _candidates(text: str, known: Layout, pinned: set[str]) -> Iterator[Layout]:
 
 
 def _quotes(text: str) -> list[str]:
-    return ['"', *(["'"] if "'" in text else []), *([""] if '"' in text else [])]
+    single = ["'"] if _SINGLE.search(text) else []
+    return ['"', *single, *([""] if '"' in text else [])]
 
 
 def _escapes(text: str, quote: str) -> list[str]:
@@ -69,12 +72,16 @@ def _score(text: str, layout: Layout) -> float:
     width = sample.width
     if not width:
         return 0.0
-    cells = [cell for record in sample.rows for cell in record.fields]
+    fields = [record.fields for record in sample.rows]
+    cells = [cell for record in fields for cell in record]
     good = sum(_quality(cell, layout) for cell in cells) / len(cells)
     # One column is what every text is; it is better than nothing.
     alike = sample.share**2 * (width - 1) / width if width > 1 else 0.05
-    bare = 0.98 if layout.quote == "" else 1.0
-    return alike * good * bare
+    # A broken quote is likelier than quotes that mean nothing.
+    bare = 0.85 if layout.quote == "" else 1.0
+    # A column without even a name is half of a longer delimiter.
+    hollow = any(not any(cells) for cells in list(zip(*fields, strict=True))[:-1])
+    return alike * good * bare * (0.5 if hollow else 1.0)
 
 
 def _quality(cell: str, layout: Layout) -> float:

@@ -87,7 +87,8 @@ def _is_empty(head: Head, skip: int) -> bool:
         return False
     wide = head.data.startswith((b"\xff\xfe", b"\xfe\xff"))
     blank = b" \t\r\n\0" if wide else b" \t\r\n"
-    rest = head.data.lstrip(b"\xef\xbb\xbf\xff\xfe").split(b"\n", skip)
+    data = head.data.lstrip(b"\xef\xbb\xbf\xff\xfe")
+    rest = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n", skip)
     return len(rest) <= skip or not rest[skip].strip(blank)
 
 
