@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ _ANSWER_BYTES = 256 << 20
 # Beside the engine's memory, which it counts itself: what libraries, allocators and decoders take
 # uncounted. Honest files leave most of it alone.
 _BESIDE_BYTES = 512 << 20
+_OUT_OF_MEMORY = "OutOfMemoryException"
 _STACK_BYTES = 8 << 20
 # What a process needs to start at all; the other variables may hold secrets.
 _ENVIRONMENT = frozenset(
@@ -57,9 +58,9 @@ class Limits:
 
         Example:
             >>> Limits.reading(1_000_000).seconds
-            8.5
+            9.0
         """
-        seconds = 8 + size / 2e6
+        seconds = 8 + size / 1e6
         return cls(seconds, 60 + 4 * seconds, (1 << 30) + 100 * size)
 
     @classmethod
@@ -81,22 +82,20 @@ class Confined:
     was none for a while, or with the process that it belongs to.
 
     Args:
-        config: DuckDB's settings, its threads among them.
-        memory: Bytes that it may take.
+        config: DuckDB's settings.
+        tries: Bytes of memory and threads to begin with, and those to go on with where that memory
+            was not enough.
         busy: A context around each request, which is given what stops it: others may make room.
     """
 
     def __init__(
         self,
         config: Mapping[str, Any],
-        memory: int,
+        tries: Sequence[tuple[int, int]],
         busy: Callable[[Callable[[], None]], AbstractContextManager[None]],
     ) -> None:
-        self._setup = {
-            "path": [entry for entry in sys.path if entry],
-            "config": dict(config),
-            "data": 2 * memory + _BESIDE_BYTES + config["threads"] * _STACK_BYTES,
-        }
+        self._config = config
+        self._tries = list(tries)
         self._spill: str | None = config.get("temp_directory")
         self._busy = busy
         self._lock = threading.Lock()
@@ -121,24 +120,30 @@ class Confined:
     def ask(self, what: str, limits: Limits, **of: Any) -> list[tuple[Any, ...]]:
         """Have one of the process's tasks done; see :meth:`query`."""
         request = {"do": what, "seconds": limits.seconds, "bytes": limits.file_bytes, **of}
+        line = json.dumps(request).encode() + b"\n"
         with self._lock:
             self._cancel_idle()
-            process = self._started()
-            watch = _Watch(process, limits.wall_seconds)
-            try:
-                with self._busy(watch.stop), watch:
-                    answer = _exchange(process, json.dumps(request).encode() + b"\n", watch)
-            except BaseException:  # also Ctrl-C: what it does now nobody waits for
-                self._end()
-                raise
-            if "error" in answer:
+            while "error" in (answer := self._answer(line, limits.wall_seconds)):
                 # An engine that met a crafted file is not asked of another: it may be damaged.
                 self._end()
-                raise _raised(*answer["error"])
+                kind, text = answer["error"]
+                if kind != _OUT_OF_MEMORY or len(self._tries) == 1:
+                    raise _raised(kind, text)
+                del self._tries[0]
             self._idle = threading.Timer(_IDLE_SECONDS, self._retire)
             self._idle.daemon = True
             self._idle.start()
         return [tuple(row) for row in answer["rows"]]
+
+    def _answer(self, request: bytes, seconds: float) -> dict[str, Any]:
+        process = self._started()
+        watch = _Watch(process, seconds)
+        try:
+            with self._busy(watch.stop), watch:
+                return _exchange(process, request, watch)
+        except BaseException:  # also Ctrl-C: what it does now nobody waits for
+            self._end()
+            raise
 
     def close(self) -> None:
         """End the process; a request that it works on fails."""
@@ -163,8 +168,16 @@ class Confined:
         )
         assert self._process.stdin is not None  # noqa: S101
         with suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(self._setup).encode() + b"\n")
+            self._process.stdin.write(json.dumps(self._setup()).encode() + b"\n")
         return self._process
+
+    def _setup(self) -> dict[str, Any]:
+        memory, threads = self._tries[0]
+        return {
+            "path": [entry for entry in sys.path if entry],
+            "config": {**self._config, "memory_limit": f"{memory}B", "threads": threads},
+            "data": 2 * memory + _BESIDE_BYTES + threads * _STACK_BYTES,
+        }
 
     def _retire(self) -> None:
         # A request that came meanwhile has the lock, and starts the clock anew.

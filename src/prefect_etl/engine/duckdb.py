@@ -56,8 +56,12 @@ def bytes_of(size: str) -> int:
     )
 
 
+def _usable(memory: int) -> int:
+    return memory * _BUFFERS // 100
+
+
 def _buffers(memory: int) -> str:
-    return f"{memory * _BUFFERS // 100}B"
+    return f"{_usable(memory)}B"
 
 
 def _share(memory: int) -> int:
@@ -130,10 +134,7 @@ class Session:
         spill = self.scratch()
         with self._guard:
             if self._confined is None:
-                memory = _share(self._memory)
-                config = {
-                    "memory_limit": _buffers(memory),
-                    "threads": threads,
+                config: dict[str, Any] = {
                     "preserve_insertion_order": False,
                     "autoinstall_known_extensions": False,
                     "autoload_known_extensions": False,
@@ -142,7 +143,13 @@ class Session:
                 }
                 if spill is not None:
                     config["temp_directory"] = str(spill / "confined")
-                self._confined = Confined(config, memory, self._making_room)
+                # Requests come one by one: more threads than processors keep those busy while a
+                # statement begins and ends.
+                tries = (
+                    (_usable(_share(self._memory)), 2 * threads),
+                    (_usable(self._memory), threads),
+                )
+                self._confined = Confined(config, tries, self._making_room)
             return self._confined
 
     @contextmanager

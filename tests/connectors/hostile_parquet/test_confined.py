@@ -248,3 +248,10 @@ def test_what_arrow_has_no_type_for_stays_without_one(session, tmp_path):
         written = write_parquet(session, rows, tmp_path / "out", batch.units)
     assert written.schema["nothing"].type == UNKNOWN
     assert session.query(f"FROM read_parquet('{tmp_path}/out')") == [(1, None), (2, None)]
+
+
+def test_what_needs_more_than_a_share_of_the_memory_gets_all_of_it(session):
+    process = session.confined()
+    process._tries = [(16 << 20, 1), (200 << 20, 1)]
+    assert process.query("SELECT len(list(range)) FROM range(3_000_000)", _QUICK) == [(3_000_000,)]
+    assert process._tries == [(200 << 20, 1)]
