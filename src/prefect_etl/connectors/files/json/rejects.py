@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect_etl.connectors.files.config import BadRows
 from prefect_etl.connectors.files.json.exact import Fault
-from prefect_etl.connectors.files.json.records import Found
+from prefect_etl.connectors.files.json.found import Found
 from prefect_etl.core.aside import REJECT_COLUMNS, Aside, Repair
 from prefect_etl.errors import SourceReadError
 

@@ -11,9 +11,10 @@ from typing import Any, TextIO
 from prefect_etl.connectors.files.json.descent import descend
 from prefect_etl.connectors.files.json.encoding import WINDOW, as_utf8, encoding_of
 from prefect_etl.connectors.files.json.exact import Fault
+from prefect_etl.connectors.files.json.found import Found, Together
 from prefect_etl.connectors.files.json.layout import Layout, layout_of
 from prefect_etl.connectors.files.json.quick import Trust
-from prefect_etl.connectors.files.json.records import Found, Together, records
+from prefect_etl.connectors.files.json.records import records
 from prefect_etl.connectors.files.json.rejects import Rejects
 from prefect_etl.connectors.files.json.spelling import EMPTY
 from prefect_etl.connectors.files.listing import glob_literal, open_plain
