@@ -111,13 +111,14 @@ def _is_sound(reading: Reading, text: str, dataset: FilesDataset) -> bool:
         return False
     if "\r" in text.replace("\r\n", ""):
         return False
+    lines = text.split("\n")[skip:]
+    header = lines[0] if lines else ""
     if dataset.delimiter is None and (width == 1 or sign not in _USUAL):
-        looked_at = text if width == 1 else text.split("\n", 1)[0]
+        looked_at = text if width == 1 else header
         if any(other in looked_at for other in DELIMITERS):
             return False
-    if dataset.delimiter is None and sign * 2 in text.split("\n", 1)[0]:
+    if dataset.delimiter is None and sign * 2 in header:
         return _is_best(reading, text)
-    lines = text.split("\n")[skip:]
     if options["quote"] not in text and options["quote"] != "'" and "'" not in text:
         return all(line.count(sign) == width - 1 for line in lines if line.strip("\r"))
     if options["escape"] != options["quote"] or "'" in text:

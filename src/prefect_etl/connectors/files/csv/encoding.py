@@ -101,7 +101,7 @@ def encoding_of(head: bytes, *, whole: bool, name: str) -> Guess:
     (best, chosen), (second, other) = scores[:2]
     proven = len(_HIGH.findall(head)) >= _PLACES
     if proven and best >= _SURE and best - second >= _AHEAD:
-        return Guess(chosen, round(best, 2))
+        return Guess(chosen, round(min(best, 0.95), 2))
     opinion = _opinion(head) if proven else None
     if opinion in (chosen, other) and best >= _SURE:
         return Guess(opinion, 0.6)

@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from prefect_etl.connectors.files.csv.finding import Found, find
+from prefect_etl.connectors.files.csv.careful.reading import CAREFUL
+from prefect_etl.connectors.files.csv.encoding import Guess
+from prefect_etl.connectors.files.csv.finding import decoded, encoding_in, head_of, sampled
 from prefect_etl.connectors.files.csv.layout import Layout
+from prefect_etl.connectors.files.csv.opinion import best_dialect
+from prefect_etl.connectors.files.csv.refining import layout_of
 from prefect_etl.connectors.files.csv.scan import NOTES
+from prefect_etl.connectors.files.csv.types import detect
 from prefect_etl.connectors.files.form import Explained
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading
@@ -21,21 +26,28 @@ _SHOWN = {"\t": "tab", "": "none", " ": "space"}
 
 
 def explain(place: Place, unit: Unit) -> Explained:
-    """How a file is written, and how sure that is.
+    """How a file is written, and how sure that is; what was guessed, its rows tell when read.
 
     Raises:
         SourceReadError: It cannot be told.
     """
-    found = find(place, unit)
-    return Explained(tuple(_facts(found)), found.notes, pins_of(found.layout))
+    ((reading, _),) = detect(place, [unit])
+    careful = reading.options.get(CAREFUL)
+    layout = layout_of(reading) if careful is None else Layout.from_dict(careful)
+    head = head_of(place, unit)
+    encoding = encoding_in(place.dataset, head, unit.position)
+    text = sampled(decoded(head, encoding.name))
+    best, confidence = best_dialect(text, replace(layout, last=None), set())
+    same = (best.delimiter, best.quote) == (layout.delimiter, layout.quote)
+    facts = _facts(layout, encoding, confidence if same else 1 - confidence)
+    return Explained(tuple(facts), pins=pins_of(layout))
 
 
-def _facts(found: Found) -> list[Fact]:
-    layout = found.layout
+def _facts(layout: Layout, encoding: Guess, confidence: float) -> list[Fact]:
     facts = [
-        Fact("encoding", found.encoding.name, found.encoding.confidence),
-        Fact("delimiter", _SHOWN.get(layout.delimiter, layout.delimiter), found.confidence),
-        Fact("quote", _SHOWN.get(layout.quote, layout.quote), found.confidence),
+        Fact("encoding", encoding.name, encoding.confidence),
+        Fact("delimiter", _SHOWN.get(layout.delimiter, layout.delimiter), confidence),
+        Fact("quote", _SHOWN.get(layout.quote, layout.quote), confidence),
         Fact("header", f"{layout.header} lines" if layout.header != 1 else "1 line"),
         Fact("first line", str(layout.first)),
     ]

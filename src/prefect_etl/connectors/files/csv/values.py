@@ -15,7 +15,12 @@ _TRUTH = re.compile(r"true|false", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?")
 _STAMP = re.compile(r"\d{4}-\d\d?-\d\d?[ T]\d\d?:\d\d(:\d\d(\.\d{1,6})?)?")
 _MIXED = re.compile(r"[+-]?\d[\d.,' \u00a0\u202f\u2009_]*")
-_MONTHED = re.compile(r"[\d./\- ,:A-Za-z]{6,32}")
+# Digits, signs, and no words but months and halves of a day: strptime is asked of few others.
+_MONTHED = re.compile(
+    r"(?=.*\d)(?:[\d./\- ,:]|[ap]m"
+    r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*){6,32}",
+    re.IGNORECASE,
+)
 # Each with the one that it could be taken for.
 _ORDERS = (
     ("%d/%m/%Y", "%m/%d/%Y"),
