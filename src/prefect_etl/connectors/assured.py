@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
 
 from prefect_etl.core.accounting import Accounting, total
+from prefect_etl.core.contract import table_checks
+from prefect_etl.core.contract.table import columns_of
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load
+from prefect_etl.core.report import RuleCount
+from prefect_etl.core.rows import VALID_TO
 from prefect_etl.engine.duckdb import storage_error
-from prefect_etl.errors import AccountingError, ConfigError, SchemaError, VersionConflict
+from prefect_etl.errors import (
+    AccountingError,
+    ConfigError,
+    ContractError,
+    SchemaError,
+    VersionConflict,
+)
 
 
 def assert_current(load: Load, state: LedgerState) -> None:
@@ -75,6 +87,62 @@ def assert_balanced(load: Load, counts: Mapping[int, Accounting]) -> None:
     sums = total(list(counts.values()))
     if not sums.balanced:
         raise AccountingError(f"{load.dataset.name}: the load does not add up: {sums}")
+
+
+def table_warnings(
+    load: Load,
+    table: str,
+    ask: Callable[[str], Sequence[Any]],
+    named: Callable[[str], str],
+    wrong: tuple[type[Exception], ...],
+) -> tuple[RuleCount, ...]:
+    """Ask the rules on the whole table, after the load's rows are in it and before it is published.
+
+    Args:
+        load: The load.
+        table: The table, as SQL.
+        ask: Runs a SELECT of one row within the load's transaction.
+        named: Another table, as SQL.
+        wrong: What the engine raises for a table or column that is not there.
+
+    Returns:
+        What is broken and only warned of.
+
+    Raises:
+        ContractError: A rule that fails the load is broken.
+        ConfigError: A rule cannot be asked.
+    """
+    rules = load.dataset.contract.table if load.dataset.contract else None
+    if rules is None:
+        return ()
+    missing = sorted(n for n in columns_of(rules) if load.evolution.schema.find(n) is None)
+    if missing:
+        raise ConfigError(
+            f"{load.dataset.name}: contract: table: there is no column {', '.join(missing)}",
+            hint=f"There is {', '.join(load.evolution.schema.names)}.",
+        )
+    rows = table
+    if load.dataset.write == "scd2":  # of the versions those that hold now
+        rows = f"(SELECT * FROM {table} v WHERE v.{VALID_TO} IS NULL)"
+    warned = []
+    for check in table_checks(rules, datetime.now(UTC)):
+        try:
+            said = check.judge(ask(check.sql(rows, named)))
+        except wrong as error:
+            raise ConfigError(
+                f"{load.dataset.name}: contract: {check.name} cannot be asked: "
+                f"{str(error).strip().splitlines()[0]}",
+                hint="Tables are named as in the destination: table.column or schema.table.column.",
+            ) from error
+        if said is None:
+            continue
+        if check.severity == "fail":
+            raise ContractError(
+                f"{load.dataset.name}: the contract is broken: {said} ({check.name})",
+                hint="Nothing was published. Mend the data, or change the contract.",
+            )
+        warned.append(RuleCount(check.name, said, 0, "warn"))
+    return tuple(warned)
 
 
 def does_not_fit(load: Load, error: Exception) -> SchemaError:

@@ -10,6 +10,7 @@ from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.cursor import Window
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
+from prefect_etl.core.report import RuleCount
 from prefect_etl.core.rows import ArrowRows
 from prefect_etl.core.schema import Evolution
 from prefect_etl.core.unit import Unit
@@ -118,8 +119,10 @@ class LoadResult:
         version: The version that was made.
         lineage: The history it belongs to.
         counts: By unit id; their sum is the load's accounting.
+        warned: Rules on the whole table that it breaks, and that only warn.
     """
 
     version: int
     lineage: str
     counts: Mapping[int, Accounting] = field(default_factory=dict)
+    warned: tuple[RuleCount, ...] = ()

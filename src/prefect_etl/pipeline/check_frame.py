@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from pydantic import ValidationError
 
-from prefect_etl.core.contract import Contract, Rule, compile_rules
+from prefect_etl.core.contract import (
+    Contract,
+    Rule,
+    assert_fits,
+    compile_rules,
+    table_checks,
+)
+from prefect_etl.core.contract.table import columns_of
 from prefect_etl.core.report import RuleCount
 from prefect_etl.core.rows import ROW_NUMBER, UNIT_ID
 from prefect_etl.core.sql import identifier
@@ -73,13 +81,14 @@ def check_frame(
     rules, kind = as_contract(contract), assert_frame(frame)
     computed: Any = frame.collect() if kind == "polars.LazyFrame" else frame  # type: ignore[attr-defined]
     assert_columns(computed, list(rules.columns))
-    found = _broken(computed, rules, memory_limit) if rules.columns else _nothing()
+    asked = rules.columns or rules.rows or rules.table
+    found, whole = _broken(computed, rules, memory_limit) if asked else (_nothing(), ())
     good, bad = _split(computed, rules, found)
     if kind == "polars.LazyFrame":
         good, bad = good.lazy(), bad.lazy()
     return good, Failure(
         rows=bad,
-        rules=_counts(rules, found),
+        rules=(*_counts(rules, found), *whole),
         checked=_rows(computed),
         contract=rules,
         _broken=found.num_rows,
@@ -87,14 +96,17 @@ def check_frame(
     )
 
 
-def _broken(frame: Any, contract: Contract, memory_limit: str) -> Any:
-    """An Arrow table, a row for each that broke a rule: its place from 1, rules and reasons."""
+def _broken(frame: Any, contract: Contract, memory_limit: str) -> tuple[Any, tuple[RuleCount, ...]]:
+    """The rows that broke a rule, and the rules that the frame as a whole broke.
+
+    The first is an Arrow table: a row's place from 1, rules and reasons.
+    """
     import duckdb
     import numpy as np
     import pyarrow as pa
 
     typed = [name for name, rules in contract.columns.items() if rules.type is not None]
-    rows = as_arrow(frame, list(contract.columns), text=typed)
+    rows = as_arrow(frame, _needed(frame, contract), text=typed)
     numbers = pa.array(np.arange(1, rows.num_rows + 1))
     rows = rows.append_column(ROW_NUMBER, numbers)
     session = Session(memory_limit, spill=Path(tempfile.gettempdir()) / f"etl-check-{uuid4().hex}")
@@ -104,8 +116,11 @@ def _broken(frame: Any, contract: Contract, memory_limit: str) -> Any:
             kinds = {
                 name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {_FRAME}").fetchall()
             }
-            sql = _sql(contract, kinds)
-            return cursor.execute(sql).to_arrow_table()
+            assert_fits(contract, _compared(contract, kinds), "the frame")
+            whole = _of_the_whole(contract, lambda sql: cursor.execute(sql).fetchone() or ())
+            if not (contract.columns or contract.rows):
+                return _nothing(), whole
+            return cursor.execute(_sql(contract, kinds)).to_arrow_table(), whole
     except duckdb.Error as failed:
         said = str(failed).strip().split("\n")[0]
         raise DataError(
@@ -116,9 +131,42 @@ def _broken(frame: Any, contract: Contract, memory_limit: str) -> Any:
         session.close()
 
 
+def _needed(frame: Any, contract: Contract) -> list[str]:
+    """The columns that the rules name; all, where they are SQL of the user's."""
+    if contract.rows:
+        return [str(name) for name in getattr(frame, "column_names", None) or frame.columns]
+    named = {*contract.columns, *(columns_of(contract.table) if contract.table else ())}
+    assert_columns(frame, sorted(named - set(contract.columns)))
+    return [*contract.columns, *sorted(named - set(contract.columns))]
+
+
+def _compared(contract: Contract, kinds: Mapping[str, str]) -> dict[str, str]:
+    """Types of columns as rules see them; of a column of nothing but nulls none."""
+    rules = contract.columns
+    return {n: k for n, k in kinds.items() if n in rules and k not in ('"NULL"', "NULL", "INTEGER")}
+
+
+def _of_the_whole(contract: Contract, ask: Callable[[str], Sequence[Any]]) -> tuple[RuleCount, ...]:
+    """The rules on the whole table that the frame breaks."""
+    rules = contract.table
+    if rules is None:
+        return ()
+    if others := [*rules.references, *rules.sums]:
+        raise ConfigError(
+            f"contract: table: {', '.join(others)}: a frame has no other tables to compare with",
+            hint="Leave references and sums to the contract of a dataset.",
+        )
+    told = (
+        (check, check.judge(ask(check.sql(_FRAME, identifier))))
+        for check in table_checks(rules, datetime.now(UTC))
+    )
+    return tuple(RuleCount(check.name, said, 0, check.severity) for check, said in told if said)
+
+
 def _sql(contract: Contract, kinds: Mapping[str, str]) -> str:
     """The SELECT over the frame, its values converted to the contract's types."""
     columns = [f"0 AS {UNIT_ID}", ROW_NUMBER]
+    columns += [identifier(n) for n in kinds if n not in contract.columns and n != ROW_NUMBER]
     for name, rules in contract.columns.items():
         column = identifier(name)
         if rules.type is None:

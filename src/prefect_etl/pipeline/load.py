@@ -371,6 +371,6 @@ class Loading:
             units=len(load.units),
             counts=total(list(result.counts.values())),
             schema_changes=tuple(load.evolution.describe()),
-            rules=checked.rules,
+            rules=(*checked.rules, *result.warned),
             quarantine=entry.path if entry else None,
         )

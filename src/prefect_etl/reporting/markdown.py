@@ -129,7 +129,8 @@ def _notes(report: RunReport) -> Iterator[str]:
             yield f"- {name}: {_escaped(f'repaired {repair}')}"
         for rule in dataset.rules:
             fate = _escaped(FATES.get(rule.on_violation, rule.on_violation))
-            yield f"- {name}: {counted(rule.rows, 'row')} {fate}: {_escaped(rule.reason)}"
+            told = f"{counted(rule.rows, 'row')} {fate}: " if rule.rows else ""
+            yield f"- {name}: {told}{_escaped(rule.reason)}"
         if dataset.quarantine:
             yield f"- {name}: rows put aside in {_escaped(dataset.quarantine)}"
     for part in report.transformations:

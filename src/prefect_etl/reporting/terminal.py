@@ -166,8 +166,8 @@ def _dataset_notes(dataset: DatasetReport) -> Iterator[tuple[str, str]]:
         yield f"{name}: repaired {repair}", "yellow"
     for rule in dataset.rules:
         fate = FATES.get(rule.on_violation, rule.on_violation)
-        rows = counted(rule.rows, "row")
-        yield f"{name}: {rows} {fate}: {rule.reason} ({rule.rule})", "yellow"
+        told = f"{counted(rule.rows, 'row')} {fate}: " if rule.rows else ""
+        yield f"{name}: {told}{rule.reason} ({rule.rule})", "yellow"
     if dataset.quarantine:
         yield f"  {dataset.quarantine}", _QUIET
     if dataset.status == "skipped":

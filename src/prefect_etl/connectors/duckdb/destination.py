@@ -6,9 +6,14 @@ open it. Its own transactions make a load atomic: rows, schema and ledger appear
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Self,
+)
 from urllib.parse import unquote
 from uuid import uuid4
 
@@ -17,6 +22,7 @@ from prefect_etl.connectors.assured import (
     assert_current,
     assert_owned,
     does_not_fit,
+    table_warnings,
 )
 from prefect_etl.connectors.base import ConnectionConfig, Connector
 from prefect_etl.connectors.duckdb import ledger, tables, write
@@ -28,6 +34,8 @@ from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult
 from prefect_etl.core.manifest import LoadRecord
+from prefect_etl.core.report import RuleCount
+from prefect_etl.core.sql import qualified
 from prefect_etl.engine.duckdb import Session, storage_error
 from prefect_etl.errors import ConfigError, DataError
 from prefect_etl.storage.durable import make_folder, storage_errors
@@ -162,9 +170,26 @@ class DuckDBDestination:
         counts = write.write_rows(cursor, table, load)
         assert_balanced(load, counts)
         run_user_sql(cursor, load.dataset.after, f"{what}: after")
+        warned = _warnings(cursor, table, load)
         ledger.record_load(cursor, table, load, ledger.Outcome(lineage, counts))
         cursor.commit()
-        return LoadResult(load.version, lineage, counts)
+        return LoadResult(load.version, lineage, counts, warned)
+
+
+def _warnings(
+    cursor: duckdb.DuckDBPyConnection, table: tuple[str, str], load: Load
+) -> tuple[RuleCount, ...]:
+    import duckdb
+
+    def named(other: str) -> str:
+        schema, _, name = other.rpartition(".")
+        return qualified(schema or table[0], name)
+
+    def ask(sql: str) -> Sequence[Any]:
+        return cursor.execute(sql).fetchone() or ()
+
+    wrong = (duckdb.CatalogException, duckdb.BinderException)
+    return table_warnings(load, qualified(*table), ask, named, wrong)
 
 
 def _table(dataset: DatasetSpec) -> tuple[str, str]:

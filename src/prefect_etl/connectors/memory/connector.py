@@ -18,7 +18,11 @@ from uuid import uuid4
 
 from pydantic import Field
 
-from prefect_etl.connectors.assured import assert_current, assert_owned
+from prefect_etl.connectors.assured import (
+    assert_current,
+    assert_owned,
+    table_warnings,
+)
 from prefect_etl.connectors.base import ArrowRows, ConnectionConfig, Connector, Rows
 from prefect_etl.connectors.memory.load import MemoryTable, given, publish
 from prefect_etl.core.dataset import DatasetSpec
@@ -26,6 +30,7 @@ from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult
 from prefect_etl.core.manifest import LoadRecord
 from prefect_etl.core.nearest import did_you_mean
+from prefect_etl.core.report import RuleCount
 from prefect_etl.core.unit import Batch, Unit
 from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import ConfigError, SourceChangedError, SourceReadError
@@ -220,8 +225,38 @@ class MemoryDestination:
                 state=replace(after.state, lineage=lineage),
                 record=replace(after.record, lineage=lineage) if after.record else None,
             )
+            warned = self._warnings(load, after)
             self._store.tables[_key(load.dataset)] = after
-        return LoadResult(load.version, lineage, counts)
+        return LoadResult(load.version, lineage, counts, warned)
+
+    def _warnings(self, load: Load, after: MemoryTable) -> tuple[RuleCount, ...]:
+        """Rules on the whole table; the engine is asked, with the table as Arrow."""
+        import duckdb
+        import pyarrow as pa
+
+        def named(other: str) -> str:
+            schema, _, name = other.rpartition(".")
+            found = self._store.tables.get((schema or _key(load.dataset)[0], name))
+            if found is None:
+                raise ConfigError(f"{load.dataset.name}: contract: there is no table {other}")
+            return shown("_etl_other", found)
+
+        def shown(name: str, table: MemoryTable) -> str:
+            columns = {n: None for row in table.rows for n in row.values}
+            columns |= {n: None for n in load.evolution.schema.names if table is after}
+            cursor.register(
+                name, pa.table({n: [row.values.get(n) for row in table.rows] for n in columns})
+            )
+            return name
+
+        def ask(sql: str) -> Sequence[Any]:
+            return cursor.execute(sql).fetchone() or ()
+
+        wrong = (duckdb.CatalogException, duckdb.BinderException)
+        with self._session.cursor() as cursor:
+            if load.dataset.contract is None or load.dataset.contract.table is None:
+                return ()
+            return table_warnings(load, shown("_etl_table", after), ask, named, wrong)
 
 
 def _key(dataset: DatasetSpec) -> tuple[str, str]:

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import (
+    Mapping,
+    Sequence,
+)
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import (
+    TYPE_CHECKING,
+    Any,
+)
 from uuid import uuid4
 
 from prefect_etl.connectors.assured import (
@@ -19,6 +25,7 @@ from prefect_etl.connectors.assured import (
     assert_current,
     assert_owned,
     does_not_fit,
+    table_warnings,
 )
 from prefect_etl.connectors.parquet.building import Building
 from prefect_etl.connectors.parquet.columns import assert_partitions, kept_type
@@ -33,12 +40,16 @@ from prefect_etl.connectors.parquet.ledger import (
     state_after,
 )
 from prefect_etl.connectors.parquet.modes import Put, put
+from prefect_etl.connectors.parquet.reading import relation
 from prefect_etl.connectors.parquet.writing import settle
+from prefect_etl.connectors.sql.staging import table_columns
 from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult
 from prefect_etl.core.manifest import LoadRecord
+from prefect_etl.core.report import RuleCount
+from prefect_etl.core.schema import Column
 from prefect_etl.engine.duckdb import Session, storage_error
 from prefect_etl.errors import ConfigError, DataError
 from prefect_etl.storage.durable import make_folder, replace_file, storage_errors
@@ -109,6 +120,7 @@ class ParquetDestination:
         folder = table.building(load_id)
         try:
             ledger, counts = self._build(folder, found, load, load_id)
+            warned = self._warnings(folder, ledger, load)
             with table.locked(self._session.wait):
                 _assert_extends(self._current(table), load)
                 table.publish(folder, load.version, load_id)
@@ -116,7 +128,7 @@ class ParquetDestination:
         except BaseException:  # also Ctrl-C: nobody would sweep it while this run lives
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return LoadResult(load.version, ledger.record.lineage, counts)
+        return LoadResult(load.version, ledger.record.lineage, counts, warned)
 
     def _build(
         self, folder: Path, found: tuple[Path, Ledger] | None, load: Load, load_id: str
@@ -142,12 +154,33 @@ class ParquetDestination:
         settle(folder, made, done.built.made)
         return made, done.counts
 
+    def _warnings(self, folder: Path, ledger: Ledger, load: Load) -> tuple[RuleCount, ...]:
+        import duckdb
+
+        def named(other: str) -> str:
+            schema, _, name = other.rpartition(".")
+            table = TableFolder.of(self._root, schema or load.dataset.schema_ or "", name)
+            found = self._current(table)
+            if found is None or found[1].state.schema is None:
+                raise ConfigError(f"{load.dataset.name}: contract: there is no table {other}")
+            return _rows(found[0], found[1], list(found[1].state.schema))
+
+        def ask(sql: str) -> Sequence[Any]:
+            return self._session.query(sql)[0]
+
+        wrong = (duckdb.CatalogException, duckdb.BinderException)
+        return table_warnings(load, _rows(folder, ledger, table_columns(load)), ask, named, wrong)
+
     def _table(self, dataset: DatasetSpec) -> TableFolder:
         return TableFolder.of(self._root, dataset.schema_ or "", dataset.table)
 
     def _current(self, table: TableFolder) -> tuple[Path, Ledger] | None:
         folder = table.current()
         return None if folder is None else (folder, read_ledger(folder))
+
+
+def _rows(folder: Path, ledger: Ledger, columns: Sequence[Column]) -> str:
+    return f"({relation(folder, ledger.files, columns, ledger.partition_by)})"
 
 
 def _new_id() -> str:

@@ -99,7 +99,7 @@ class PostgresDestination:
             sender = Backend.of(connection)
             with self._named_holder(connection, table, load):
                 with self._stoppable(connection, load.dataset.name):
-                    counts = publish(connection, self._session, table, load, lineage)
+                    counts, warned = publish(connection, self._session, table, load, lineage)
                 try:
                     connection.execute(b"COMMIT")
                 except psycopg.OperationalError as error:
@@ -110,7 +110,7 @@ class PostgresDestination:
                             f"{load.dataset.name}: the server hung up before COMMIT",
                             hint="Nothing was published, and what was read is kept: run again.",
                         ) from error
-        return LoadResult(load.version, lineage, counts)
+        return LoadResult(load.version, lineage, counts, warned)
 
     def _table(self, dataset: DatasetSpec) -> tuple[str, str]:
         return dataset.schema_ or self._database.default_schema, dataset.table

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import (
+    Sequence,
+)
+from typing import (
+    TYPE_CHECKING,
+    Any,
+)
 
 from prefect_etl.connectors.assured import (
     assert_balanced,
     assert_current,
     assert_owned,
+    table_warnings,
     values_that_fit,
 )
 from prefect_etl.connectors.postgres import ledger, tables
@@ -16,6 +22,8 @@ from prefect_etl.connectors.postgres.columns import assert_name
 from prefect_etl.connectors.postgres.writing import Writer, spelled_as_table
 from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.load import Load
+from prefect_etl.core.report import RuleCount
+from prefect_etl.core.sql import qualified
 from prefect_etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,11 +40,11 @@ def publish(
     table: tuple[str, str],
     load: Load,
     lineage: str,
-) -> dict[int, Accounting]:
+) -> tuple[dict[int, Accounting], tuple[RuleCount, ...]]:
     """Write a load and the ledger in a transaction that is then open; the caller commits it.
 
     Returns:
-        What became of the rows, by unit.
+        What became of the rows, by unit; and what is warned of.
 
     Raises:
         VersionConflict: The ledger is not at ``load.state`` any more.
@@ -60,8 +68,24 @@ def publish(
         counts = Writer(connection, session, table, spelled_as_table(load)).write()
     assert_balanced(load, counts)
     _run_of_user(connection, load, load.dataset.after, "after")
+    warned = _warnings(connection, table, load)
     ledger.record_load(connection, table, load, lineage, counts)
-    return counts
+    return counts, warned
+
+
+def _warnings(
+    connection: psycopg.Connection[Any], table: tuple[str, str], load: Load
+) -> tuple[RuleCount, ...]:
+    from psycopg.errors import ProgrammingError
+
+    def named(other: str) -> str:
+        schema, _, name = other.rpartition(".")
+        return qualified(schema or table[0], name)
+
+    def ask(sql: str) -> Sequence[Any]:
+        return connection.execute(sql.encode()).fetchone() or ()
+
+    return table_warnings(load, qualified(*table), ask, named, (ProgrammingError,))
 
 
 def _run_of_user(

@@ -7,16 +7,23 @@ at its beginning, and sees then what the first one made.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import (
+    Iterator,
+    Sequence,
+)
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import (
+    TYPE_CHECKING,
+    Any,
+)
 from uuid import uuid4
 
 from prefect_etl.connectors.assured import (
     assert_balanced,
     assert_current,
     assert_owned,
+    table_warnings,
     values_that_fit,
 )
 from prefect_etl.connectors.sqlite import ledger, tables
@@ -30,6 +37,8 @@ from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.load import Load, LoadResult
 from prefect_etl.core.manifest import LoadRecord
+from prefect_etl.core.report import RuleCount
+from prefect_etl.core.sql import identifier
 from prefect_etl.errors import ConfigError
 from prefect_etl.storage.durable import make_folder, storage_errors
 
@@ -98,13 +107,13 @@ class SqliteDestination:
             add_functions(connection)
             connection.execute("BEGIN IMMEDIATE")
             with values_that_fit(load):
-                counts = self._publish(connection, table, load, lineage)
+                counts, warned = self._publish(connection, table, load, lineage)
             connection.execute("COMMIT")
-        return LoadResult(load.version, lineage, counts)
+        return LoadResult(load.version, lineage, counts, warned)
 
     def _publish(
         self, connection: sqlite3.Connection, table: tuple[str, str], load: Load, lineage: str
-    ) -> dict[int, Accounting]:
+    ) -> tuple[dict[int, Accounting], tuple[RuleCount, ...]]:
         ledger.create_ledger(connection)
         found = ledger.owner(connection, table)
         there = tables.kind_of(connection, table[1]) is not None
@@ -120,8 +129,9 @@ class SqliteDestination:
         counts = Writer(connection, self._session, table, load).write()
         assert_balanced(load, counts)
         run_user_sql(connection, load.dataset.after, f"{what}: after")
+        warned = _warnings(connection, table, load)
         ledger.record_load(connection, table, load, ledger.Outcome(lineage, counts))
-        return counts
+        return counts, warned
 
     @contextmanager
     def _opened(self, what: str, *, write: bool = False) -> Iterator[sqlite3.Connection]:
@@ -138,6 +148,19 @@ class SqliteDestination:
             raise
         finally:
             connection.close()
+
+
+def _warnings(
+    connection: sqlite3.Connection, table: tuple[str, str], load: Load
+) -> tuple[RuleCount, ...]:
+    def ask(sql: str) -> Sequence[Any]:
+        found: Sequence[Any] = connection.execute(sql).fetchone()
+        return found
+
+    def named(other: str) -> str:
+        return identifier(other.rpartition(".")[2])
+
+    return table_warnings(load, identifier(table[1]), ask, named, (sqlite3.OperationalError,))
 
 
 def _table(dataset: DatasetSpec) -> tuple[str, str]:

@@ -83,7 +83,7 @@ def _rows(rules: TableRules) -> TableCheck:
         return None
 
     return TableCheck(
-        "table.rows", lambda table, _: f"SELECT count(*) FROM {table}", judge, rules.severity
+        "table.rows", lambda table, _: f"SELECT count(*) FROM {table} t", judge, rules.severity
     )
 
 
@@ -93,7 +93,7 @@ def _unique(columns: Sequence[str], severity: TableSeverity) -> TableCheck:
     shown = ", ".join(columns)
 
     def sql(table: str, _: Named) -> str:
-        twice = f"SELECT count(*) AS n FROM {table} WHERE {present} GROUP BY {names}"
+        twice = f"SELECT count(*) AS n FROM {table} t WHERE {present} GROUP BY {names}"
         return f"SELECT coalesce(sum(d.n - 1), 0) FROM ({twice} HAVING count(*) > 1) d"
 
     def judge(answer: Sequence[Any]) -> str | None:
@@ -115,7 +115,7 @@ def _nulls(column: str, most: float, severity: TableSeverity) -> TableCheck:
 
     return TableCheck(
         f"table.nulls({column})",
-        lambda table, _: f"SELECT count(*), count({name}) FROM {table}",
+        lambda table, _: f"SELECT count(*), count({name}) FROM {table} t",
         judge,
         severity,
     )
@@ -134,7 +134,7 @@ def _fresh(column: str, age: str, moment: Moment, severity: TableSeverity) -> Ta
     name = identifier(column)
     return TableCheck(
         f"table.fresh({column})",
-        lambda table, _: f"SELECT max({name}) FROM {table}",
+        lambda table, _: f"SELECT max({name}) FROM {table} t",
         judge,
         severity,
     )
@@ -156,9 +156,10 @@ def _reference(column: str, target: str, severity: TableSeverity) -> TableCheck:
     mine = identifier(column)
 
     def sql(table: str, named: Named) -> str:
+        there = f"SELECT DISTINCT o.{identifier(theirs)} AS found FROM {named(other)} o"
         return (
-            f"SELECT count(*) FROM {table} t WHERE t.{mine} IS NOT NULL AND NOT EXISTS "
-            f"(SELECT 1 FROM {named(other)} o WHERE o.{identifier(theirs)} = t.{mine})"
+            f"SELECT count(*) FROM {table} t LEFT JOIN ({there}) k ON k.found = t.{mine} "
+            f"WHERE t.{mine} IS NOT NULL AND k.found IS NULL"
         )
 
     def judge(answer: Sequence[Any]) -> str | None:
@@ -172,8 +173,8 @@ def _sum(column: str, total: Total, severity: TableSeverity) -> TableCheck:
     other, _, theirs = total.equals.rpartition(".")
 
     def sql(table: str, named: Named) -> str:
-        mine = f"(SELECT sum({identifier(column)}) FROM {table})"
-        return f"SELECT {mine}, (SELECT sum({identifier(theirs)}) FROM {named(other)})"
+        mine = f"(SELECT sum({identifier(column)}) FROM {table} t)"
+        return f"SELECT {mine}, (SELECT sum({identifier(theirs)}) FROM {named(other)} o)"
 
     def judge(answer: Sequence[Any]) -> str | None:
         mine, wanted = (Decimal(str(value or 0)) for value in answer)
