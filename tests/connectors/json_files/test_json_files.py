@@ -96,6 +96,12 @@ def test_a_bad_line_is_put_aside_with_line_byte_and_reason(tmp_path: Path) -> No
     assert "column 9" in reject["reason"]
 
 
+@pytest.mark.parametrize("junk", [",", "]", "x", '{"a": 0}', '"'])
+def test_a_broken_first_line_does_not_make_a_document(junk: str, tmp_path: Path) -> None:
+    read = Read(tmp_path, f'{{"a": 1}}{junk}\n{{"a": 2}}\n{{"a": 3}}\n', "a.jsonl")
+    assert (read.values, [r["line"] for r in read.rejects]) == ([2, 3], [1])
+
+
 def test_a_line_cut_at_the_end_of_the_file_is_put_aside(tmp_path: Path) -> None:
     read = Read(tmp_path, '{"a": 1}\n{"a": ', "a.jsonl")
     assert (read.values, [r["line"] for r in read.rejects]) == ([1], [2])

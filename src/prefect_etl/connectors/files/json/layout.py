@@ -30,6 +30,8 @@ def layout_of(head: str, *, whole: bool, lines: bool) -> Layout:
     if _is_value(line):
         # A list alone in its line is a document; a list in each is a file of records of no kind.
         return "newline_delimited" if document != "array" or (lines and more) else document
+    if lines and document != "array" and _is_value(rest.partition("\n")[0]):
+        return "newline_delimited"  # the first line is broken, the second is not
     return "newline_delimited" if lines and not _begins_well(head, start) else document
 
 
