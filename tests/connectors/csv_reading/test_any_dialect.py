@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from prefect_etl.connectors.files.csv.careful import blocks
 from prefect_etl.connectors.files.csv.careful.blocks import Blocks
+from prefect_etl.connectors.files.csv.careful.manner import Fault
 from prefect_etl.connectors.files.csv.careful.records import Records
 from prefect_etl.connectors.files.csv.careful.spool import table_of
-from prefect_etl.connectors.files.csv.careful.walk import Fault
 from prefect_etl.connectors.files.csv.layout import Layout
 
 _TEXT = st.text(st.sampled_from("ab ,;|'\"\\\n\té東\x1e\x1f\0"), max_size=6)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from prefect_etl.connectors.files.csv.careful.blocks import BLOCK, Blocks
+from prefect_etl.connectors.files.csv.careful.manner import Fault, Manner, Piece, Stand
 from prefect_etl.connectors.files.csv.careful.mending import Mend
-from prefect_etl.connectors.files.csv.careful.walk import Fault, Manner, Piece, Stand, Walk
+from prefect_etl.connectors.files.csv.careful.walk import Walk
 from prefect_etl.connectors.files.csv.layout import Layout
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prefect_etl.connectors.files.csv.careful.conversion import Converted
+from prefect_etl.connectors.files.csv.careful.manner import Fault
 from prefect_etl.connectors.files.csv.careful.spool import (
     LINE,
     UNIT,
@@ -18,7 +19,6 @@ from prefect_etl.connectors.files.csv.careful.spool import (
     Spooled,
     refusal,
 )
-from prefect_etl.connectors.files.csv.careful.walk import Fault
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.core.aside import REJECT_COLUMNS, Aside
 from prefect_etl.core.sql import literal

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from prefect_etl.connectors.files.csv.careful.blocks import MARKED, Blocks
+from prefect_etl.connectors.files.csv.careful.manner import QUOTE, Fault, Piece
 from prefect_etl.connectors.files.csv.careful.mending import MISSING
 from prefect_etl.connectors.files.csv.careful.records import Records
-from prefect_etl.connectors.files.csv.careful.walk import QUOTE, Fault, Piece
 from prefect_etl.connectors.files.csv.layout import Layout
 from prefect_etl.connectors.files.listing import open_plain
 from prefect_etl.connectors.files.place import Place
