@@ -166,7 +166,7 @@ def _reference(column: str, target: str, severity: TableSeverity) -> TableCheck:
         lost = int(answer[0])
         return f"{lost} rows have {column} that is not in {target}" if lost else None
 
-    return TableCheck(f"table.references({column})", sql, judge, severity)
+    return TableCheck(f"table.references({column} in {target})", sql, judge, severity)
 
 
 def _sum(column: str, total: Total, severity: TableSeverity) -> TableCheck:
@@ -182,4 +182,4 @@ def _sum(column: str, total: Total, severity: TableSeverity) -> TableCheck:
             return None
         return f"the sum of {column} is {mine}, and that of {total.equals} is {wanted}"
 
-    return TableCheck(f"table.sums({column})", sql, judge, severity)
+    return TableCheck(f"table.sums({column} as {total.equals})", sql, judge, severity)
