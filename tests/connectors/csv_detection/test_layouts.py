@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from prefect_etl.connectors.files import FilesConnection, FilesDataset, FilesSource
+from prefect_etl.connectors.files.csv import FORM
+from prefect_etl.core.ledger import LedgerState
 from prefect_etl.errors import SourceReadError
 
 TABLE = "id,name,v\n" + "".join(f"{n},name {n},{n}\n" for n in range(8))
@@ -59,6 +62,12 @@ def test_a_table_that_is_not_there_is_refused(read) -> None:
         read(TABLE, block=3)
 
 
+def test_quotes_that_mean_nothing_are_characters(read) -> None:
+    _, rows = read(DIALECTS["quotes that mean nothing"][0])
+    assert rows == [(1, '5" x'), (2, '"7 y'), (3, '8" z'), (4, '"9 z')]
+    assert read('a,b\n1,"x"\n2,"y"\n', quote="")[1] == [(1, '"x"'), (2, '"y"')]
+
+
 PINNED: list[tuple[str, dict[str, Any]]] = [
     (f"{TABLE}\n8 rows in all\n", {"footer": 2}),
     (TABLE.replace("3,name", "# seen\n3,name"), {"comment": "#"}),
@@ -80,3 +89,23 @@ def test_ten_thousand_columns_are_found(found) -> None:
     wide = ",".join(f"c{n}" for n in range(10_000))
     row = ",".join(["1"] * 10_000)
     assert len(found(f"{wide}\n{row}\n{row}\n").columns) == 10_000
+
+
+def test_what_is_said_of_a_file_is_how_it_is_read(session, tmp_path) -> None:
+    text = "Bericht\n\nName;Betrag;Tag\n" + "".join(
+        f"Müller {n};1.234,5{n};1{n}.03.2024\n" for n in range(8)
+    )
+    (tmp_path / "a.csv").write_bytes(text.encode("cp1252"))
+    dataset = FilesDataset(name="t", path="a.csv")
+    source = FilesSource(FilesConnection(folder=tmp_path), dataset, session)
+    explained = FORM.explain(source.place, source.units(LedgerState())[0])
+    assert explained.pins == {
+        "encoding": "cp1252",
+        "delimiter": ";",
+        "header": True,
+        "skip": 2,
+        "decimal": ",",
+        "thousands": ".",
+        "dates": ["%d.%m.%Y"],
+    }
+    assert all(0 <= fact.confidence <= 1 for fact in explained.facts if fact.confidence is not None)

@@ -24,7 +24,7 @@ from prefect_etl.connectors.files.csv.finding import (
 )
 from prefect_etl.connectors.files.csv.header import odd_names, unique_names
 from prefect_etl.connectors.files.csv.layout import Layout
-from prefect_etl.connectors.files.csv.opinion import DELIMITERS, best_dialect
+from prefect_etl.connectors.files.csv.opinion import DELIMITERS, SINGLE, best_dialect
 from prefect_etl.connectors.files.csv.refining import layout_of
 from prefect_etl.connectors.files.csv.sample import Sample
 from prefect_etl.connectors.files.csv.scan import NOTES
@@ -119,26 +119,28 @@ def _is_sound(reading: Reading, text: str, dataset: FilesDataset) -> bool:
             return False
     if dataset.delimiter is None and sign * 2 in header:
         return _is_best(reading, text)
-    if options["quote"] not in text and options["quote"] != "'" and "'" not in text:
+    single = dataset.quote is None and (options["quote"] == "'" or SINGLE.search(text))
+    if options["quote"] not in text and not single:
         return all(line.count(sign) == width - 1 for line in lines if line.strip("\r"))
-    if options["escape"] != options["quote"] or "'" in text:
+    if options["escape"] != options["quote"] or single:
         return _is_best(reading, text)
     return _is_alike(lines, reading)
 
 
 def _is_alike(lines: Sequence[str], reading: Reading) -> bool:
+    options, width = reading.options, len(reading.columns)
     rows = csv.reader(
         (f"{line}\n" for line in lines),
-        delimiter=reading.options["delim"],
-        quotechar=reading.options["quote"] or None,
-        quoting=csv.QUOTE_MINIMAL if reading.options["quote"] else csv.QUOTE_NONE,
+        delimiter=options["delim"],
+        quotechar=options["quote"] or None,
+        quoting=csv.QUOTE_MINIMAL if options["quote"] else csv.QUOTE_NONE,
+        strict=True,
     )
     try:
-        # The last may be cut off within quotes.
-        widths = [len(row) for row in rows if row][:-1]
-    except csv.Error:
-        return False
-    return all(width == len(reading.columns) for width in widths)
+        return all(len(row) == width for row in rows if row)
+    except csv.Error as error:
+        # The last record may be cut off within quotes.
+        return "unexpected end" in str(error)
 
 
 def _is_best(reading: Reading, text: str) -> bool:
@@ -260,8 +262,8 @@ def _sniff(
         raise SourceReadError(f"{unit.position} cannot be read as CSV")
     delim, quote, escape, skip, header, columns, date_format, timestamp_format = found
     # Where no quote was seen, there may be one later: the standard's (RFC 4180).
-    quote = '"' if quote == _ABSENT else quote
-    escape = quote if escape == _ABSENT else escape
+    quote = pinned.get("quote", '"') if quote == _ABSENT else quote
+    escape = pinned.get("escape", quote) if escape == _ABSENT else escape
     dialect = {"delim": delim, "quote": quote, "escape": escape, "skip": skip, "header": header}
     if date_format and date_format != _ISO_DATE:
         dialect["dateformat"] = date_format

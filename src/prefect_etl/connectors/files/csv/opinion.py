@@ -18,7 +18,7 @@ _LOOKED_AT = 24 << 10
 _RECORDS = 150
 _VALUE = re.compile(r"[+-]?[\d.,' :/\-]*\d[\d.,' :/\-TZ%€$]*|[^,;\t|^~\"\x01\x1f]+")
 # A field that begins with it; between digits it is a sign of thousands.
-_SINGLE = re.compile(r"(?:^|[,;\t|^~:\x01\x1f]) *'", re.MULTILINE)
+SINGLE = re.compile(r"(?:^|[,;\t|^~:\x01\x1f]) *'", re.MULTILINE)
 _WITHIN_QUOTES = re.compile(r"'.*'|\".*\"", re.DOTALL)
 
 
@@ -55,7 +55,7 @@ def _candidates(text: str, known: Layout, pinned: set[str]) -> Iterator[Layout]:
 
 
 def _quotes(text: str) -> list[str]:
-    single = ["'"] if _SINGLE.search(text) else []
+    single = ["'"] if SINGLE.search(text) else []
     return ['"', *single, *([""] if '"' in text else [])]
 
 

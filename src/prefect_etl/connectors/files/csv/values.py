@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-_WHOLE = re.compile(r"[+-]?\d{1,18}")
-_LONG = re.compile(r"[+-]?\d{19,37}")
-_REAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+# What begins with a zero that counts nothing is no number: 007 would be 7.
+_WHOLE = re.compile(r"[+-]?(?:0|[1-9]\d{0,17})")
+_LONG = re.compile(r"[+-]?[1-9]\d{18,36}")
+_REAL = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _TRUTH = re.compile(r"true|false", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?")
 _STAMP = re.compile(r"\d{4}-\d\d?-\d\d?[ T]\d\d?:\d\d(:\d\d(\.\d{1,6})?)?")
@@ -165,7 +166,8 @@ def _number(values: Sequence[str], decimal: str, thousands: str) -> str | None:
     if not values:
         return None
     sign = _SPACES if thousands == " " else f"[{thousands}]"
-    digits = rf"(?:\d{{1,3}}(?:{sign}\d{{3}})+|\d+)" if thousands else r"\d+"
+    grouped = rf"[1-9]\d{{0,2}}(?:{sign}\d{{3}})+|" if thousands else ""
+    digits = rf"(?:{grouped}0|[1-9]\d*)"
     if _all(re.compile(rf"[+-]?{digits}"), values):
         # Leading zeros, and more digits than a BIGINT has, are left to what they were.
         return "BIGINT" if all(len(re.sub(r"\D", "", v)) <= 18 for v in values) else None
