@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.cache_cases import caching
 from benchmarks.check_cases import checking
+from benchmarks.contract_cases import contract
 from benchmarks.database_cases import (
     between_postgres,
     from_mysql,
@@ -243,6 +244,7 @@ CASES: dict[str, Callable[[Bench], Result]] = {
     "from_postgres": from_postgres,
     "between_postgres": between_postgres,
     "merge_postgres": merge_postgres,
+    "contract": contract,
     "from_mysql": from_mysql,
     "memory": memory,
     "pollution": pollution,
