@@ -148,7 +148,8 @@ def _assert_bounded(text: str, label: str) -> None:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH or number > 2 * _MAX_NODES:
             what = f"nested deeper than {_MAX_DEPTH}" if depth > _MAX_DEPTH else "too many values"
-            raise ConfigError(f"{label}:{event.start_mark.line + 1}: {what}")
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise ConfigError(f"{label}:{line}: {what}")
 
 
 @cache
