@@ -63,6 +63,11 @@ def _rows(connection: Any, request: dict[str, Any]) -> list[Any]:
     match request["do"]:
         case "nanoseconds":
             return [[has_nanoseconds(**request["of"])]]
+        case "excel":
+            # Light: no other module of the package comes with it.
+            from prefect_etl.engine.excel import read_cells
+
+            return read_cells(**request["of"])
         case "nulls":
             with arrow_stream(request["of"]) as stream:
                 return _null_columns(stream.schema)

@@ -17,6 +17,7 @@ from prefect_etl.core.sql import literal
 from prefect_etl.core.unit import Unit
 from prefect_etl.engine.confined import Confined, EndedError, Limits
 from prefect_etl.engine.confined_worker import has_nanoseconds as _has_nanoseconds
+from prefect_etl.engine.excel import read_cells
 from prefect_etl.errors import SourceReadError
 
 # In a question: the list of the files that it is about.
@@ -67,6 +68,20 @@ def null_columns(place: Place, unit: Unit) -> list[str]:
         SourceReadError: Reading it crashed, or went over a limit.
     """
     return [name for (name,) in _asked(place, unit, "nulls", str(place.path(unit)))]
+
+
+def cells_of(place: Place, unit: Unit, target: Path) -> tuple[Any, ...]:
+    """Write the cells of a sheet to a Parquet file; what :func:`engine.excel.read_cells` tells.
+
+    Raises:
+        SourceReadError: Reading it crashed, or went over a limit.
+    """
+    dataset = place.dataset
+    of = {"path": str(place.path(unit)), "sheet": dataset.sheet, "cells": dataset.cells}
+    of["target"] = str(target)
+    if dataset.trusted:
+        return tuple(read_cells(**of)[0])  # type: ignore[arg-type]
+    return _asked(place, unit, "excel", of)[0]
 
 
 def _asked(place: Place, unit: Unit, what: str, of: object) -> _Answer:
