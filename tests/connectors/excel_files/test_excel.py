@@ -92,9 +92,11 @@ def test_a_sheet_of_opendocument_is_read(tmp_path):
 def test_whole_numbers_times_and_durations_stay_what_they_are(tmp_path):
     path = book(
         tmp_path / "a.xlsx",
-        [["n", "long", "mixed", "time", "took", "yes"]]
-        + [[1, 2**53 - 1, 12, dt.time(3, 4), dt.timedelta(hours=30), True]]
-        + [[2, None, "x", None, None, False]],
+        [
+            ["n", "long", "mixed", "time", "took", "yes"],
+            [1, 2**53 - 1, 12, dt.time(3, 4), dt.timedelta(hours=30), True],
+            [2, None, "x", None, None, False],
+        ],
     )
     assert rows(path) == [
         (1, 2**53 - 1, "12", dt.time(3, 4), "30:00:00", True),
