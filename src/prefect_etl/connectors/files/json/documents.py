@@ -5,19 +5,34 @@ Nothing tells where the next record begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from prefect_etl.connectors.files.json.elements import elements_together, ends_of
+from prefect_etl.connectors.files.json.encoding import WINDOW
 from prefect_etl.connectors.files.json.exact import Fault, Reader, goes_on, skip_space
-from prefect_etl.connectors.files.json.found import MOST_BYTES, SHOWN, Found, shown, too_long
+from prefect_etl.connectors.files.json.found import (
+    MOST_BYTES,
+    SHOWN,
+    Found,
+    Together,
+    shown,
+    too_long,
+)
 from prefect_etl.connectors.files.json.lines import line_of
+
+# So few elements are not read together: neither those that a list begins with, nor those that are
+# left of a run with one that needs care.
+_FIRST, _FEW = 64, 8
+_LEAST, _MOST = 1 << 16, WINDOW >> 2
 
 
 class Document:
     """One or more values, one after the other; the elements of a list in their own right."""
 
-    def __init__(self, chunks: Iterable[bytes], *, mend: bool) -> None:
+    def __init__(self, chunks: Iterable[bytes], *, mend: bool, together: bool = False) -> None:
+        self._together = together
         self._chunks = iter(chunks)
         self._reader = Reader()
         self._mend = mend
@@ -27,7 +42,7 @@ class Document:
         self._rest = b""
         self._over = False
 
-    def records(self, within: Sequence[str]) -> Iterator[Found]:
+    def records(self, within: Sequence[str]) -> Iterator[Found | Together]:
         """All of them; where keys are given, those of the lists to which they lead."""
         in_list = False
         try:
@@ -35,7 +50,7 @@ class Document:
                 if self._text[self._at] == "[":
                     in_list = True
                     self._pass(self._at + 1)
-                    yield from self._elements()
+                    yield from self._elements(together=self._together and not within)
                     in_list = False
                 elif within and self._text[self._at] == "{":
                     in_list = True
@@ -46,7 +61,7 @@ class Document:
         except Fault as fault:
             yield self._ended(fault, in_list=in_list)
 
-    def _within(self, keys: Sequence[str]) -> Iterator[Found]:
+    def _within(self, keys: Sequence[str]) -> Iterator[Found | Together]:
         """The records that an object holds under keys; its other values are passed over."""
         self._pass(self._at + 1)
         sign = self._peek()
@@ -60,11 +75,12 @@ class Document:
                 yield from self._within(keys[1:])
             elif key == keys[0] and sign == "[" and not keys[1:]:
                 self._pass(self._at + 1)
-                yield from (replace(found, left=0) for found in self._elements())
+                for found in self._elements(together=self._together):
+                    yield replace(found, left=0) if isinstance(found, Found) else found
             elif key == keys[0]:
-                found = self._record()
-                inner = None if found.fault else {key: found.value}
-                yield replace(found, value=inner, left=len(keys))
+                other = self._record()
+                inner = None if other.fault else {key: other.value}
+                yield replace(other, value=inner, left=len(keys))
             else:
                 self._skip()
             sign = self._peek()
@@ -81,19 +97,62 @@ class Document:
         self._pass(end)
         return value
 
-    def _elements(self) -> Iterator[Found]:
+    def _elements(self, *, together: bool) -> Iterator[Found | Together]:
         if self._peek() == "]":
             self._pass(self._at + 1)
             return
+        count, size, run = 0, _LEAST, _FIRST
         while True:
+            if together and count >= _FIRST:
+                run = yield from self._runs(size, run)
+                size = min(2 * size, _MOST)
             yield self._record()
-            sign = self._peek()
-            if sign == "]":
-                self._pass(self._at + 1)
+            count += 1
+            if not self._goes_on():
                 return
-            if sign != ",":
-                raise Fault("json.syntax", "expecting ',' or ']' between records", self._at)
-            self._pass(self._at + 1)
+
+    def _goes_on(self) -> bool:
+        """Whether another element follows."""
+        sign = self._peek()
+        if sign not in (",", "]"):
+            raise Fault("json.syntax", "expecting ',' or ']' between records", self._at)
+        self._pass(self._at + 1)
+        return sign == ","
+
+    def _runs(self, size: int, most: int) -> Generator[Found | Together, None, int]:
+        """The elements that are all there in a piece of the text, but for the last.
+
+        A run of them that cannot be read together is halved; the next one is twice as long.
+
+        Args:
+            size: The length of the piece.
+            most: The most elements of the first run.
+
+        Returns:
+            How many the next run may have.
+        """
+        if len(self._text) - self._at < size:
+            self._more(size)
+        text = self._text[self._at : self._at + size]
+        ends = ends_of(text)
+        done, begin = 0, 0
+        while done < len(ends):
+            count = min(most, len(ends) - done)
+            end = ends[done + count - 1]
+            run = text[begin:end].encode("utf-8", "surrogateescape")
+            found = elements_together(run)
+            if found is None and count > _FEW:
+                most = count // 2
+                continue
+            if found is None:
+                for _ in range(count):
+                    yield self._record()
+                    self._goes_on()
+            else:
+                yield Together(*found)
+                self._pass(self._at + end + 1 - begin)
+            most, done, begin = max(most, 2 * count), done + count, end + 1
+        return most
 
     def _record(self) -> Found:
         self._peek()
@@ -103,7 +162,7 @@ class Document:
         self._pass(end)
         doubled = tuple(self._reader.doubled)
         data = text.encode("utf-8", "surrogateescape")
-        if self._mend or not text.isascii():
+        if self._mend or not _is_text(text):
             found = line_of(self._reader, data, line, byte, mend=self._mend)
             return replace(found, doubled=doubled)
         return Found(value, None, line, byte, shown(text), doubled)
@@ -176,3 +235,12 @@ class Document:
             at_line = line + where.count("\n")
             reason = f"{fault.reason} in line {at_line}; the document is not read from here on"
         return Found(None, Fault(fault.rule, reason, fault.at), line, byte, shown(text), rest=rest)
+
+
+def _is_text(text: str) -> bool:
+    """Whether there is nothing in it that was no UTF-8."""
+    try:
+        text.isascii() or text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

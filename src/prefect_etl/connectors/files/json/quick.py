@@ -71,6 +71,12 @@ def trust(chunks: Iterable[bytes], *, lines: bool) -> Trust:
     return found
 
 
+def trust_whole(document: bytes) -> Trust:
+    """The same for a document that is all there, but for how deep it is nested."""
+    odd = _is_odd(document, first=True, lines=False)
+    return Trust.NONE if odd else _numbers(document)
+
+
 def _at_breaks(chunks: Iterable[bytes], *, lines: bool) -> Iterator[tuple[bool, bytes]]:
     """The same bytes in pieces that end where no token does; with whether it is the first."""
     rest, first = b"", True

@@ -29,4 +29,4 @@ def records(
     """
     if layout == "newline_delimited":
         return lines_of(chunks, mend=mend) if exact else pieces(chunks, mend=mend)
-    return Document(chunks, mend=mend).records(within)
+    return Document(chunks, mend=mend, together=not exact).records(within)

@@ -81,7 +81,7 @@ class Spool:
         self._path = (place.dataset.records or "").split(".") if place.dataset.records else []
         # A list that goes with keys of what it is in cannot be read before all of that is.
         self._streamed = () if place.dataset.parent else tuple(self._path)
-        self._exact = exact or place.dataset.records is not None
+        self._exact = exact
         self._place = place
 
     def fill(self, units: Sequence[Unit], spell: Spell, *, numbered: bool) -> None:
@@ -116,7 +116,11 @@ class Spool:
                 said = f"it is written in {source.encoding.upper()}, not in UTF-8"
                 self.rejects.mended("json.encoding", said, unit.position)
             found_here = records(
-                source.chunks, source.layout, mend=mend, exact=self._exact, within=self._streamed
+                source.chunks,
+                source.layout,
+                mend=mend,
+                exact=self._exact or self._descends(source.layout),
+                within=self._streamed,
             )
             for found in found_here:
                 if isinstance(found, Together):
@@ -133,6 +137,12 @@ class Spool:
                     self._tell(found, unit.position)
         if last is not None and refused > read:
             raise _refused(unit.position, *last, read, refused)
+
+    def _descends(self, layout: Layout) -> bool:
+        """Whether each record must be looked at for those that it holds."""
+        if layout == "newline_delimited":
+            return bool(self._path)
+        return self._path != list(self._streamed)
 
     def _write_together(self, file: TextIO, found: Together, name: str) -> None:
         import orjson

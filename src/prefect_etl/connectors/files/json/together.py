@@ -27,7 +27,7 @@ def records_together(lines: bytes) -> tuple[list[dict[str, Any]], Trust] | None:
     import orjson
 
     trusted = trust([lines], lines=True)
-    if trusted is Trust.NONE or any(sign in lines for sign in _ESCAPED):
+    if trusted is Trust.NONE:
         return None
     text = lines.strip(b"\n")
     between = text.count(b"\n")
@@ -39,10 +39,15 @@ def records_together(lines: bytes) -> tuple[list[dict[str, Any]], Trust] | None:
     if len(values) != 2 * between + 1 or marks.count(_MARK) != between:
         return None
     found = values[::2]
-    if set(map(type, found)) != {dict}:
-        return None
+    return (found, trusted) if without_care(found, text) else None
+
+
+def without_care(values: list[Any], text: bytes) -> bool:
+    """Whether the values of a text are records, with keys that come once and have a name."""
+    import orjson
+
+    if set(map(type, values)) != {dict} or any(sign in text for sign in _ESCAPED):
+        return False
     # Keys that came twice come once now.
-    again = orjson.dumps(found)
-    if len(_KEYS.findall(text)) != len(_KEYS.findall(again)) or b'"":' in again:
-        return None
-    return found, trusted
+    again = orjson.dumps(values)
+    return len(_KEYS.findall(text)) == len(_KEYS.findall(again)) and b'"":' not in again
