@@ -37,6 +37,10 @@ class _Looked:
     trust: Trust
 
 
+class _Inexact(Exception):
+    """A number was seen for which the numbers of all files must be looked at."""
+
+
 def detect(place: Place, units: Sequence[Unit]) -> list[tuple[Reading, list[Unit]]]:
     """Group files by how they are read, and find the types of all of them.
 
@@ -89,9 +93,19 @@ def _described(
     with place.scratch() as folder:
         seen = Seen()
         spool = Spool(place, folder, exact=exact)
-        spool.fill(careful, lambda record: as_seen(record, seen), numbered=False)
+
+        def spell(record: dict[str, Any]) -> str:
+            line = as_seen(record, seen)
+            if not exact and seen.inexact:
+                raise _Inexact
+            return line
+
+        try:
+            spool.fill(careful, spell, numbered=False)
+        except _Inexact:
+            return None
         if not exact and (seen.inexact or not (trusted or spool.rows)):
-            return None  # the numbers of all files must be looked at
+            return None
         _assert_columns(seen, careful, needed=exact)
         files = place.scanned([one.unit for one in trusted])
         if spool.rows:
