@@ -111,6 +111,16 @@ GROUPS = {
             ),
         },
     ),
+    "contract": (
+        "Draft what rows must be.",
+        {
+            "infer": Command(
+                "contract:infer",
+                "Print a contract that the data of a file or table keeps.",
+                "prefect-etl contract infer orders.csv --pin delimiter=';'",
+            ),
+        },
+    ),
     "state": (
         "See or forget what was loaded so far.",
         {
