@@ -91,7 +91,7 @@ def _rules(cursor: duckdb.DuckDBPyConnection, column: _Column, rows: int) -> dic
     return rules
 
 
-def _range(column: _Column, kind: type[int | float]) -> Mapping[str, Any]:
+def _range(column: _Column, kind: type[int | float]) -> dict[str, Any]:
     lowest, highest = kind(column.lowest), kind(column.highest)
     exact = (lowest, highest) == (column.lowest, column.highest)
     finite = all(abs(bound) < float("inf") for bound in (lowest, highest))
