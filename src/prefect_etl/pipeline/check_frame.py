@@ -45,6 +45,10 @@ def as_contract(contract: Contract | Mapping[str, Any]) -> Contract:
     """
     if isinstance(contract, Contract):
         return contract
+    if not isinstance(contract, Mapping):
+        from prefect_etl.pipeline.pandera_models import contract_of
+
+        return contract_of(contract)
     try:
         return Contract.model_validate(contract)
     except ValidationError as error:

@@ -181,6 +181,9 @@ class Contract(BaseModel):
     table: TableRules | None = Field(
         None, description="What the whole table must be after the load."
     )
+    pandera: str | None = Field(
+        None, description="module:name of a pandera model whose rules hold as well."
+    )
     on_violation: OnViolation = Field(
         "quarantine",
         description="quarantine puts bad rows aside; fail refuses the load; warn counts.",

@@ -269,8 +269,23 @@ class _Builder:
             for name, entry in self._named(*place, "datasets").items():
                 spec = self._entry(model, name, entry, (*place, "datasets", name))
                 if spec is not None and connection is not None:
+                    spec = self._with_model(spec, (*place, "datasets", name))
                     datasets.append(SourcedDataset(source, connection, spec))
         return datasets
+
+    def _with_model(self, spec: DatasetSpec, place: Place) -> DatasetSpec:
+        """A dataset whose contract has the rules of the pandera model that it names."""
+        if spec.contract is None or spec.contract.pandera is None:
+            return spec
+        from prefect_etl.pipeline.pandera_models import with_model
+
+        try:
+            contract = with_model(spec.contract, self.root)
+        except ConfigError as error:
+            told = f"{error.message}. {error.hint}" if error.hint else error.message
+            self.mistakes.append(Mistake((*place, "contract", "pandera"), told))
+            return spec
+        return spec.model_copy(update={"contract": contract})
 
     def _pattern(self, source: str, connection: Connection, fields: SourceFields) -> None:
         if connection.connector.discover is None:
