@@ -16,13 +16,7 @@ _ROWS = 4096
 # Rows that may name the columns.
 _HEAD = 10
 _MOST_COLUMNS = 16_384
-_MOST_XML = 1 << 30
-_ERROR = re.compile(
-    rb'<c\b(?=[^>]*\bt="e")(?=[^>]*\br="([A-Z]{1,3})(\d{1,7})")[^>]*>(?:(?!</c>).){0,9000}?'
-    rb"<v>([^<]{0,20})</v>",
-    re.DOTALL,
-)
-_ATTRIBUTE = re.compile(rb'([\w:]+)="([^"]*)"')
+_ATTRIBUTE = re.compile(rb"""([\w:]+)\s*=\s*["']([^"']*)["']""")
 
 
 class ExcelError(OSError):
@@ -199,19 +193,77 @@ def _merged(opened: Any) -> Sequence[Any]:
 
 
 def _errors(path: str, sheet: str) -> dict[tuple[int, int], str]:
-    """Error cells of a sheet of xlsx by row from 1 and column from 0."""
+    """Cells of a sheet of xlsx without a value of their own, by row from 1 and column from 0.
+
+    They hold an error, or a formula that no program has calculated yet.
+    """
     if not zipfile.is_zipfile(path):
         return {}
     with zipfile.ZipFile(path) as book:
         part = _part(book, sheet)
         if part is None:
             return {}
+        walk = _Walk()
         with book.open(part) as stream:
-            xml = stream.read(_MOST_XML)
-    return {
-        (int(match[2]), _number(match[1].decode())): match[3].decode("ascii", "replace")
-        for match in _ERROR.finditer(xml)
-    }
+            walk.parse(stream)
+    return walk.found
+
+
+class _Walk:
+    """Goes through the XML of a sheet (ECMA-376, 18.3.1) and notes cells without a value."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[int, int], str] = {}
+        self._row = 0
+        self._column = -1
+        self._error = self._formula = self._in_value = False
+        self._value = ""
+
+    def parse(self, stream: Any) -> None:
+        from xml.parsers import expat
+
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartDoctypeDeclHandler = self._refuse
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        try:
+            parser.ParseFile(stream)
+        except expat.ExpatError as error:
+            raise ExcelError(f"a sheet is no XML: {error}") from error
+
+    def _refuse(self, *_: Any) -> None:
+        raise ExcelError("a sheet declares a document type, which no program writes")
+
+    def _start(self, tag: str, of: dict[str, str]) -> None:
+        match tag.rpartition(":")[2]:
+            case "row":
+                self._row = int(of.get("r") or self._row + 1)
+                self._column = -1
+            case "c":
+                letters = of.get("r", "").rstrip("0123456789")
+                self._column = _number(letters) if letters else self._column + 1
+                self._error = of.get("t") == "e"
+                self._formula, self._value = False, ""
+            case "f":
+                self._formula = True
+            case "v" | "t":
+                self._in_value = True
+
+    def _end(self, tag: str) -> None:
+        match tag.rpartition(":")[2]:
+            case "v" | "t":
+                self._in_value = False
+            case "c":
+                if self._error:
+                    self.found[self._row, self._column] = self._value[:20] or "an error"
+                elif self._formula and not self._value:
+                    self.found[self._row, self._column] = "a formula that was never calculated"
+
+    def _text(self, text: str) -> None:
+        if self._in_value and len(self._value) < 100:
+            self._value += text
 
 
 def _part(book: zipfile.ZipFile, sheet: str) -> str | None:
@@ -222,11 +274,13 @@ def _part(book: zipfile.ZipFile, sheet: str) -> str | None:
     if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= names:
         return None
     found = None
-    for tag in re.findall(rb"<sheet\b[^>]*>", book.read("xl/workbook.xml")):
+    for tag in re.findall(rb"<(?:\w+:)?sheet\b[^>]*>", book.read("xl/workbook.xml")):
         of = dict(_ATTRIBUTE.findall(tag))
         if html.unescape(of.get(b"name", b"").decode()) == sheet:
             found = of.get(b"r:id")
-    for tag in re.findall(rb"<Relationship\b[^>]*>", book.read("xl/_rels/workbook.xml.rels")):
+    for tag in re.findall(
+        rb"<(?:\w+:)?Relationship\b[^>]*>", book.read("xl/_rels/workbook.xml.rels")
+    ):
         of = dict(_ATTRIBUTE.findall(tag))
         if found is not None and of.get(b"Id") == found:
             target = of.get(b"Target", b"").decode().lstrip("/")
