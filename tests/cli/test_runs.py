@@ -141,7 +141,7 @@ def test_quarantine_lists_files_and_shows_rows(loaded, capsys):
     assert main(["quarantine", "list", str(loaded)]) == 0
     assert "orders" in capsys.readouterr().out
     assert main(["quarantine", "show", "-p", str(loaded)]) == 0
-    assert "orders.csv row " in capsys.readouterr().out
+    assert "orders.csv line " in capsys.readouterr().out
 
 
 def test_quarantine_show_of_an_unknown_name_is_wrong_use(loaded, capsys):

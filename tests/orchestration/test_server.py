@@ -99,7 +99,7 @@ def test_an_idle_server_stops_by_itself_and_a_used_one_does_not(home: Path) -> N
     with socket.create_connection(("127.0.0.1", port)) as open_request:
         # A request whose body never comes: as long as it is open the server is in use.
         open_request.sendall(
-            b"POST /api/flow_runs/filter HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
+            b"POST /api/flow_runs/filter HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
         )
         wait_until(lambda: (identity(port, 5) or {})["idle_seconds"] == 0)
         time.sleep(2)

@@ -30,7 +30,7 @@ def test_bad_records_of_several_files_are_put_aside_with_their_place(project: Pr
 
 def test_repairs_are_reported(project: Project) -> None:
     project.dataset["bad_rows"] = "repair"
-    project.write("a.csv", f'id,name\n{_GOOD}9,"x" y\n10,ten\n')
+    project.write("a.csv", f'id,name\n{_GOOD}9,"x" y\n10,"ten"\n')
     report = project.load()
     assert (report.counts.read, report.counts.quarantined) == (10, 0)
     assert (9, '"x" y') in project.rows()

@@ -62,6 +62,7 @@ def test_an_empty_folder_does_not_empty_the_table(project: Project) -> None:
 
 
 def test_a_bad_file_leaves_the_table_as_it_was(project: Project) -> None:
+    project.dataset["bad_rows"] = "fail"
     project.write("a.csv", "id,v\n1,a\n")
     project.load()
     project.write("b.csv", "id,v\n1,a\n2,b,c,d\n")

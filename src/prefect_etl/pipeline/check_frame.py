@@ -45,7 +45,7 @@ def as_contract(contract: Contract | Mapping[str, Any]) -> Contract:
     """
     if isinstance(contract, Contract):
         return contract
-    if not isinstance(contract, Mapping):
+    if hasattr(contract, "to_schema") or hasattr(contract, "checks"):
         from prefect_etl.pipeline.pandera_models import contract_of
 
         return contract_of(contract)
