@@ -83,3 +83,11 @@ def test_too_little_memory_is_told_as_that(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="Out of Memory") as caught:
         everything()
     assert "PREFECT_ETL_MEMORY_LIMIT" in str(caught.value)
+
+
+def test_of_a_year_of_two_digits_nobody_knows_which_they_are(tmp_path):
+    import prefect_etl
+
+    (tmp_path / "a.csv").write_text("n,d\n1,13.02.23\n2,04.12.23\n3,05.11.23\n")
+    (row, *_) = prefect_etl.read(tmp_path / "a.csv").table.to_pylist()
+    assert str(row["d"]) in ("13.02.23", "2023-02-13")

@@ -265,9 +265,17 @@ def _sniff(
     quote = pinned.get("quote", '"') if quote == _ABSENT else quote
     escape = pinned.get("escape", quote) if escape == _ABSENT else escape
     dialect = {"delim": delim, "quote": quote, "escape": escape, "skip": skip, "header": header}
-    if date_format and date_format != _ISO_DATE:
+    # Of two digits nobody knows whether they are the year or the day.
+    short = [kind for kind, how in _formats(date_format, timestamp_format) if "%y" in how]
+    if date_format and date_format != _ISO_DATE and "DATE" not in short:
         dialect["dateformat"] = date_format
-    if timestamp_format:
+    if timestamp_format and "TIMESTAMP" not in short:
         dialect["timestampformat"] = timestamp_format
-    schema = TableSchema.from_pairs((c["name"], c["type"]) for c in columns)
+    schema = TableSchema.from_pairs(
+        (c["name"], "VARCHAR" if c["type"] in short else c["type"]) for c in columns
+    )
     return Reading(place.kind(unit), schema, pinned | dialect)
+
+
+def _formats(date_format: str | None, timestamp_format: str | None) -> tuple[tuple[str, str], ...]:
+    return ("DATE", date_format or ""), ("TIMESTAMP", timestamp_format or "")
