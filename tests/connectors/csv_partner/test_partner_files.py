@@ -19,7 +19,7 @@ FILES: dict[str, tuple[str | bytes, str, list[tuple[Any, ...]]]] = {
         "utf-8",
         [
             (1, "Ann", "Main St 1\nApt 4\n90210 LA"),
-            (2, "Bob", "Oak 2\n10001 NY"),
+            (2, "Bob", "Oak 2\nNY"),
             (3, "Cyd", "Elm 3"),
         ],
     ),
