@@ -135,3 +135,34 @@ def test_a_time_without_a_zone_is_utc_on_every_machine():
         check=True,
     )
     assert "2026-01-01 00:00:00+00" in done.stdout
+
+
+def test_a_file_comes_and_goes_while_a_transaction_looks_through_the_catalog(
+    tmp_path: Path, warehouse: Path
+) -> None:
+    other = tmp_path / "other.duckdb"
+    duckdb.connect(str(other)).close()
+    session = Session()
+    done = threading.Event()
+    failures: list[Exception] = []
+
+    def look() -> None:
+        try:
+            while not done.is_set():
+                with session.attached(other, read_only=True) as cursor:
+                    cursor.begin()
+                    cursor.execute("FROM duckdb_tables()").fetchall()
+                    time.sleep(0.01)
+        except duckdb.Error as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for _ in range(30):
+            with session.attached(warehouse, read_only=False) as cursor:
+                cursor.execute("CREATE OR REPLACE TABLE t AS SELECT 1 AS a")
+    finally:
+        done.set()
+        thread.join()
+    assert failures == []

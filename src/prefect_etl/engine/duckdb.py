@@ -13,11 +13,12 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.core.sql import identifier, literal
+from prefect_etl.engine.catalog import CatalogLock
 from prefect_etl.engine.signals import stopped_by_signals, stopped_while_blocked
 from prefect_etl.errors import BusyError, EtlError, StorageError
 
@@ -122,6 +123,7 @@ class Session:
         # By name, not by path: two files of one name cannot be attached at the same time.
         self._names: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
+        self._catalog = CatalogLock()
         self._running: set[duckdb.DuckDBPyConnection] = set()
         self._stops: list[Callable[[], None]] = []
         self._confined: Confined | None = None
@@ -207,7 +209,7 @@ class Session:
 
     @contextmanager
     def attached(
-        self, path: Path, *, read_only: bool, wait: float | None = None
+        self, path: Path, *, read_only: bool, wait: float | None = None, looks: bool = True
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor with a database file attached under DuckDB's own name for it, and in use.
 
@@ -218,11 +220,15 @@ class Session:
             path: The database file; made if missing, unless ``read_only``.
             read_only: Share the file with other readers.
             wait: Seconds to wait for another process; the session's if None.
+            looks: No other file goes meanwhile, so that statements may look through the whole
+                catalog. Without it they do so within ``looking()``, and in no longer transaction.
 
         Raises:
             BusyError: Another process still holds the file after the wait; names it.
             StorageError: The file is no DuckDB database, or the disk refuses.
         """
+        import duckdb
+
         path = path.resolve()
         alias = path.stem
         with self._guard:
@@ -233,11 +239,20 @@ class Session:
             self._attach(cursor, attach, path, self.wait if wait is None else wait)
             try:
                 cursor.execute(f"USE {identifier(alias)}")
-                yield cursor
+                with self.looking() if looks else nullcontext():
+                    try:
+                        yield cursor
+                    finally:
+                        with suppress(duckdb.Error):  # usually no transaction is open
+                            cursor.rollback()
             finally:
                 self._detach(cursor, alias)
         if not read_only:
             _sync_names(path.parent)
+
+    def looking(self) -> AbstractContextManager[None]:
+        """Look through the whole catalog, while no attached file goes."""
+        return self._catalog.looking()
 
     def _attach(
         self, cursor: duckdb.DuckDBPyConnection, attach: str, path: Path, wait: float
@@ -262,11 +277,10 @@ class Session:
     def _detach(self, cursor: duckdb.DuckDBPyConnection, alias: str) -> None:
         import duckdb
 
-        with suppress(duckdb.Error):  # usually no transaction is open
-            cursor.rollback()
         cursor.execute("USE memory")
         try:
-            cursor.execute(f"DETACH {identifier(alias)}")
+            with self._catalog.alone():
+                cursor.execute(f"DETACH {identifier(alias)}")
         except duckdb.IOException as error:
             # It is detached. What was committed is durable in its log, and stays there.
             logger.warning("%s", str(error).strip().replace("\n", " "))

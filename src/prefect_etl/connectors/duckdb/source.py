@@ -109,8 +109,9 @@ class DuckDBSource:
         Raises:
             SourceReadError: The file, table or query is not there, or the query fails.
         """
-        with self._open() as cursor:
-            probe = self._probe(cursor)
+        with self._open(looks=False) as cursor:
+            with self._session.looking():
+                probe = self._probe(cursor)
             sql = f"SELECT {probe.columns} FROM {probe.selected}"
             if "upper" in batch.reading:
                 column, kind = probe.cursor_column
@@ -126,7 +127,7 @@ class DuckDBSource:
             yield ArrowRows(stream)
 
     @contextmanager
-    def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _open(self, *, looks: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
         import duckdb
 
         name = self._dataset.name
@@ -136,7 +137,7 @@ class DuckDBSource:
                 hint="Check connection: in the pipeline file.",
             )
         try:
-            with self._session.attached(self._path, read_only=True) as cursor:
+            with self._session.attached(self._path, read_only=True, looks=looks) as cursor:
                 yield cursor
         except (EtlError, duckdb.InterruptException):
             raise
