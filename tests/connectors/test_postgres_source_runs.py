@@ -131,6 +131,18 @@ def test_changes_of_a_table_without_a_cursor(run, execute):
     assert (report.counts.read, report.counts.updated) == (1, 1)
 
 
+def test_rows_without_a_cursor_that_are_gone_are_deleted_if_asked(run, execute):
+    execute("CREATE TABLE t (id int, n int); INSERT INTO t VALUES (1, 1), (2, 1), (3, 1)")
+    fields = {**MERGED, "cursor": "xmin", "missing": "delete"}
+    run(**fields)
+    execute("DELETE FROM t WHERE id = 1; UPDATE t SET n = 2 WHERE id = 2")
+    report, rows = run(**fields)
+    assert rows == [(2, 2), (3, 1)]
+    assert (report.counts.read, report.counts.missing) == (1, 1)
+    execute("DELETE FROM t WHERE id = 3")
+    assert run(**fields)[1] == [(2, 2)]
+
+
 def test_versions_of_rows_without_a_cursor(run, execute):
     execute("CREATE TABLE t (id int, n int); INSERT INTO t VALUES (1, 1)")
     fields = {"write": "scd2", "key": "id", "cursor": "xmin"}

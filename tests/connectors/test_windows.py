@@ -256,6 +256,49 @@ def test_windows_that_were_backfilled_do_not_seem_to_be_removed():
     assert made.units(state, Listed([5])) == [unit]
 
 
+def reconciling(**fields):
+    return keyed(cursor="n", missing="delete", **fields)
+
+
+def test_all_keys_come_with_each_window_but_the_first_if_keys_are_to_go():
+    made = reconciling()
+    state = loaded(made, Listed([5]))
+    assert [b.units[0].position for b in batches(made, Listed([5, 9]), state)] == [
+        "cursor window",
+        "all keys",
+    ]
+
+
+def test_all_keys_are_read_also_where_nothing_is_new():
+    made = reconciling()
+    state = loaded(made, Listed([5]))
+    window, keys = batches(made, Listed([5]), state)
+    assert window.reading["idle"]
+    assert "keys" in keys.reading
+
+
+def test_all_keys_are_read_also_where_no_row_is_left():
+    made = reconciling()
+    state = loaded(made, Listed([5]))
+    window, _ = batches(made, Listed([]), state)
+    assert within(window.reading, "n", str) == "1 = 0"
+
+
+def test_where_the_highest_rows_are_gone_and_may_be_everything_is_read():
+    made = reconciling()
+    state = loaded(made, Listed([5, 9]))
+    window, _ = batches(made, Listed([5]), state)
+    assert (window.reading["lower"], window.reading["upper"]) == (None, "5")
+
+
+def test_keys_that_another_run_read_are_not_used_again():
+    made = reconciling()
+    state = loaded(made, Listed([5]))
+    first, second = (batches(made, Listed([5]), state)[1] for _ in range(2))
+    assert first.units == second.units
+    assert first.reading != second.reading
+
+
 def test_a_backfill_without_a_cursor_is_refused():
     with pytest.raises(ConfigError, match="a backfill needs cursor:"):
         planner().window(Window("1", "2"), Listed([1]))
@@ -268,10 +311,6 @@ def test_a_backfill_without_a_cursor_is_refused():
         ({"table": "t", "query": "SELECT 1"}, "either table or query"),
         ({"table": "t", "parameters": {"a": 1}}, "parameters are the values of a query"),
         ({"table": "t", "cursor": "n", "write": "replace"}, "replace reads everything"),
-        (
-            {"table": "t", "cursor": "n", "write": "merge", "key": "id", "missing": "delete"},
-            "missing: delete needs the whole table",
-        ),
     ],
 )
 def test_fields_that_do_not_go_together_are_refused(fields, said):

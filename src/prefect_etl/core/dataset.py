@@ -82,9 +82,10 @@ class DatasetSpec(BaseModel):
     )
     missing: Missing | None = Field(
         None,
-        description="What becomes of keys that a source read as a whole does not have any more "
-        "(merge, scd2): keep them, or delete them; scd2 closes their version. Default: keep for "
-        "merge, delete for scd2.",
+        description="What becomes of keys that the source does not have any more (merge, scd2): "
+        "keep them, or delete them; scd2 closes their version. With a cursor, delete reads the "
+        "keys of all rows in each run. Default: keep for merge; for scd2 delete, with a cursor "
+        "keep.",
     )
     track: Names = Field(
         (),

@@ -58,6 +58,8 @@ class Load:
         cursor: The highest cursor ever loaded, as text, when this load is done.
         whole: The units are all that the source has now, so a key that is not among the rows is
             missing there.
+        keys: SQL (DuckDB) that selects the key of each row that the source has now, where the units
+            are not all of them; a key that is not among these or the rows is missing there.
         moment: When reading began: the time from which an ``scd2`` version holds where the dataset
             has no cursor.
         stream: Rows that ``rows`` reads as the table ``_etl_stream``, once; None where it reads the
@@ -85,6 +87,7 @@ class Load:
     cursor: str | None = None
     whole: bool = False
     moment: datetime = _EPOCH
+    keys: str | None = None
     stream: ArrowRows | None = None
     counted: Callable[[], int | None] | None = None
     replays: int | None = None
@@ -104,6 +107,11 @@ class Load:
         read = written if found is None else found
         counts[first.unit_id] = replace(first.counts, read=read, filtered=read - written)
         return counts
+
+    @property
+    def finds_missing(self) -> bool:
+        """Whether keys that the source does not have any more are deleted, or closed."""
+        return (self.whole or self.keys is not None) and self.dataset.deletes_missing
 
     @property
     def version(self) -> int:

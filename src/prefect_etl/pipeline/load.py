@@ -25,6 +25,7 @@ from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import StorageError, VersionConflict
 from prefect_etl.pipeline.check import Checked, assert_acceptable, check
 from prefect_etl.pipeline.extract import Extracted
+from prefect_etl.pipeline.keys import apart, keys_sql
 from prefect_etl.pipeline.numbering import Numbered, number
 from prefect_etl.pipeline.planner import loads_to_replay, table_name
 from prefect_etl.pipeline.prepare import Prepared, prepare
@@ -33,7 +34,7 @@ from prefect_etl.pipeline.quarantine_table import publish_table
 from prefect_etl.pipeline.rejected import Unreadable, with_unreadable
 from prefect_etl.pipeline.setting_aside import Replaying, SettingAside
 from prefect_etl.pipeline.standing import OLDER, REPLAYED, after, published
-from prefect_etl.pipeline.unchanged import holds_the_same
+from prefect_etl.pipeline.unchanged import has_the_same_keys, holds_the_same
 from prefect_etl.pipeline.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -210,11 +211,12 @@ class Loading:
         session = self.workspace.session
         if any(manifest.rejected for manifest in manifests):  # they are to be told of again
             return None
-        if not holds_the_same(session, zone, self.spec, self.state, manifests):
+        same = holds_the_same(session, zone, self.spec, self.state, manifests)
+        if not (same or has_the_same_keys(session, zone, self.state, manifests)):
             return None
         for manifest in manifests:
             zone.discard(manifest.batch_id)
-        rows = sum(manifest.rows for manifest in manifests)
+        rows = sum(manifest.rows for manifest in apart(manifests)[0])
         return DatasetReport(
             dataset=self.spec.name,
             table=table_name(self.spec),
@@ -235,7 +237,8 @@ class Loading:
 
     def _publish(self, manifests: Sequence[Manifest]) -> DatasetReport:
         zone = self.workspace.raw.dataset(self.spec.name)
-        numbered = number(zone, manifests, self.spec, self.state)
+        read, keys = apart(manifests)
+        numbered = number(zone, read, self.spec, self.state)
         table = None if self.refresh else self.state.schema
         prepared = prepare(numbered.files, self.spec, table)
         unreadable = self._unreadable(numbered)
@@ -265,6 +268,7 @@ class Loading:
             cursor=self._cursor(prepared.evolution.schema, checked.good, window),
             # A key whose row is put aside is not missing, and nothing tells one from the other.
             whole=self._whole(manifests) and not checked.quarantined,
+            keys=keys_sql(zone, keys, self.spec, prepared.evolution.schema),
             moment=datetime.fromtimestamp(min(m.created_ns for m in manifests) / 1e9, UTC),
             replays=self.replays,
             older=any(m.reading.get(OLDER) for m in manifests),
@@ -289,14 +293,14 @@ class Loading:
         """The highest cursor ever loaded; of rows that lose or are deleted, too."""
         before = None if self.refresh else self.state.cursor
         if window is not None and not window.open:
-            return before if window.upper is None else window.upper
+            return window.upper
         if self.spec.cursor_column is None:
             return before
         return highest_cursor(self.workspace.session, schema[self.spec.cursor_column], rows, before)
 
     def _whole(self, manifests: Sequence[Manifest]) -> bool:
         """Whether the rows are all that the source has: it knows, or its user says so."""
-        if any(REPLAYED in m.reading for m in manifests):
+        if any(REPLAYED in m.reading or "upper" in m.reading for m in manifests):
             return False
         return self.spec.missing == "delete" or all(m.reading.get("whole") for m in manifests)
 

@@ -15,6 +15,7 @@ from prefect_etl.core.rows import UNIT_INDEX
 from prefect_etl.core.sql import identifier, literals
 from prefect_etl.engine.duckdb import Session
 from prefect_etl.errors import ReplayGapError
+from prefect_etl.pipeline.keys import apart
 from prefect_etl.storage.raw_zone import DatasetZone
 
 
@@ -50,6 +51,30 @@ def holds_the_same(
     old, new = (
         _digest(session, [zone.data(m.batch_id) for m in group], names)
         for group in (before, manifests)
+    )
+    return old == new
+
+
+def has_the_same_keys(
+    session: Session, zone: DatasetZone, state: LedgerState, manifests: Sequence[Manifest]
+) -> bool:
+    """Whether nothing came and no key is gone since the last load, which compared all keys, too.
+
+    Args:
+        session: The engine.
+        zone: The raw zone of the dataset.
+        state: What the ledger knows of its table.
+        manifests: What was read now.
+    """
+    read, keys = apart(manifests)
+    if not keys or not all(manifest.reading.get("idle") for manifest in read):
+        return False
+    _, before = apart(_last_load(zone, state))
+    if not before or {m.schema for m in before} != {m.schema for m in keys}:
+        return False
+    names = keys[0].schema.names
+    old, new = (
+        _digest(session, [zone.data(m.batch_id) for m in group], names) for group in (before, keys)
     )
     return old == new
 

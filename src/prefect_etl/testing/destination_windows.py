@@ -13,7 +13,7 @@ from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Unit
 from prefect_etl.errors import AccountingError
 from prefect_etl.testing.exercise import raises
-from prefect_etl.testing.loads import Suite, make_load, row, streamed
+from prefect_etl.testing.loads import Suite, make_load, read_on, row, streamed
 
 
 def _window(lower: str | None) -> Unit:
@@ -49,6 +49,32 @@ class WindowsConformance(Suite):
             counts = table.counts({_window("2"): [row(9, seen=3)]}, window=window)
             assert counts == Accounting(read=1, inserted=1, replaced=2)
             assert table.holds(row(1, seen=1), row(9, seen=3), row(4, seen=4))
+
+    def test_keys_that_are_neither_in_the_window_nor_at_the_source_are_missing(
+        self, tmp_path: Path
+    ) -> None:
+        """The window has what is new, and the keys of all rows come beside it."""
+        fields = {"write": "merge", "key": "id", "cursor": "seen", "missing": "delete"}
+        with self._table(tmp_path, **fields) as table:
+            table.load({"a": [row(n, seen=n) for n in (1, 2, 3)]})
+            new, keys = row(5, seen=5), "SELECT * FROM (VALUES (1), (4)) AS keys(id)"
+            counts = table.counts({_window("3"): [new]}, window=Window("3", "5"), keys=keys)
+            assert counts == Accounting(read=1, inserted=1, missing=2)
+            assert table.holds(row(1, seen=1), new)
+
+    def test_versions_whose_keys_are_gone_end_when_they_were_read(self, tmp_path: Path) -> None:
+        """Of a window with all keys, as of a source that is read as a whole."""
+        fields = {"write": "scd2", "key": "id", "cursor": "seen", "missing": "delete"}
+        with self._table(tmp_path, **fields) as table:
+            table.load({"a": [row(1, seen=1), row(2, seen=2)]}, moment=read_on(3))
+            counts = table.counts(
+                {_window("2"): []},
+                window=Window("2", "2"),
+                keys="SELECT 1 AS id",
+                moment=read_on(7),
+            )
+            assert counts == Accounting(missing=1)
+            assert table.versions == [(1, "a", 3, None), (2, "a", 3, 7)]
 
     def test_text_is_in_order_byte_by_byte(self, tmp_path: Path) -> None:
         """Capitals before small letters, all others after: as in every other place."""

@@ -9,6 +9,7 @@ from typing import Any
 from prefect_etl.core.cursor import Window
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.schema import TableSchema
+from prefect_etl.core.sql import identifier, literal
 from prefect_etl.core.unit import Unit
 from prefect_etl.testing.exercise import Row
 from prefect_etl.testing.loads import SCHEMA, TIMED, read_on, row
@@ -55,7 +56,17 @@ class RandomLoads:
             opened = self.random.random() < 0.3
             window = Window(self._seen(lower), self._seen(upper), open=opened)
         whole = window is None and self.random.random() < 0.4
-        return {"window": window, "whole": whole, "moment": read_on(version + 3)}
+        keys = self._keys() if window is not None and self.random.random() < 0.5 else None
+        return {"window": window, "whole": whole, "moment": read_on(version + 3), "keys": keys}
+
+    def _keys(self) -> str | None:
+        """Some of the keys that rows have; rows of the load may have others."""
+        if not self.dataset.keyed:
+            return None
+        names = [self.schema[name].name for name in self.dataset.key]
+        rows = [self._row() for _ in range(self.random.randint(1, 5))]
+        values = ", ".join(f"({', '.join(literal(row[name]) for name in names)})" for row in rows)
+        return f"SELECT * FROM (VALUES {values}) AS keys({', '.join(map(identifier, names))})"
 
     def units(self) -> dict[str | Unit, list[Row]]:
         """Few keys and few cursors, so that they meet; some units are new versions."""

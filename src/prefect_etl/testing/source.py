@@ -12,10 +12,12 @@ from typing import Any, ClassVar
 from pydantic import ValidationError
 
 from prefect_etl.connectors.base import ArrowRows, Source
+from prefect_etl.connectors.relational import DatabaseDataset
+from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import KnownUnit, LedgerState
 from prefect_etl.core.rows import STREAM, UNIT_INDEX, Relation
 from prefect_etl.core.sql import identifier, literal
-from prefect_etl.core.unit import Batch
+from prefect_etl.core.unit import Batch, Unit
 from prefect_etl.engine.duckdb import Session
 from prefect_etl.storage.parquet import write_parquet
 from prefect_etl.testing.exercise import SAMPLE, Exercise, Row, multiset, raises, small_session
@@ -142,6 +144,17 @@ class SourceConformance:
                     continue
                 for row in read_batch(source, batch, session):
                     assert row[UNIT_INDEX] in range(len(batch.units))
+
+    def test_the_key_of_each_row_is_read_alone(self, tmp_path: Path) -> None:
+        """Of a database: beside a window, it tells what is gone."""
+        if not issubclass(self.exercise.connector.dataset or DatasetSpec, DatabaseDataset):
+            return
+        self.exercise.put(tmp_path, SAMPLE)
+        fields = {"write": "merge", "key": "no", "columns": {"rename": {"id": "no"}}}
+        with small_session() as session:
+            source = self.exercise.source(tmp_path, session, **fields)
+            rows = read_batch(source, Batch((Unit("all keys", "1"),), {"keys": "now"}), session)
+        assert multiset(rows) == multiset([{"id": row["id"]} for row in SAMPLE])
 
     def test_the_engine_is_left_as_it_was(self, tmp_path: Path) -> None:
         """No database stays attached, no view or table stays behind."""

@@ -38,6 +38,12 @@ class DuckDBProbe:
         return ", ".join(map(identifier, self._dataset.wanted_columns(self._types)))
 
     @property
+    def keys(self) -> str:
+        """The columns of the key."""
+        only = self._dataset.of_key(self._types)
+        return ", ".join(map(identifier, only.wanted_columns(self._types)))
+
+    @property
     def cursor_column(self) -> tuple[str, str]:
         """The cursor's name and type in the file."""
         name = self._dataset.cursor_in(self._types)

@@ -112,7 +112,8 @@ class DuckDBSource:
         with self._open(looks=False) as cursor:
             with self._session.looking():
                 probe = self._probe(cursor)
-            sql = f"SELECT {probe.columns} FROM {probe.selected}"
+            columns = probe.keys if "keys" in batch.reading else probe.columns
+            sql = f"SELECT {columns} FROM {probe.selected}"
             if "upper" in batch.reading:
                 column, kind = probe.cursor_column
                 window = within(batch.reading, identifier(column), lambda bound: typed(bound, kind))

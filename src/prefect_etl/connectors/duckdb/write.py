@@ -80,6 +80,7 @@ def _merge(
         tombstones=f"{LEDGER}.tombstones",
         named=table,
         dialect=DuckDBDialect(),
+        keys=f"({load.keys})" if load.keys else None,
     )
     window = bounds(cursor, load)
     counts = merge(_Statements(cursor), target, load, staged, window=window, empty=empty)

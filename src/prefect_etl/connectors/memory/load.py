@@ -11,7 +11,8 @@ The rules, in order, for each row of a merge:
    other one takes its place: updated.
 
 Versions (``scd2``) follow the same rules, as :mod:`~prefect_etl.connectors.memory.versions` says.
-A load that is whole takes out the keys that it does not have. An append first takes out the rows
+A load that is whole takes out the keys that it does not have, and one that brings all keys those
+that are in neither. An append first takes out the rows
 of the window that it brings again.
 """
 
@@ -26,6 +27,7 @@ from typing import Any
 
 from prefect_etl.connectors.memory.rules import (
     Counter,
+    Given,
     Incoming,
     Key,
     Row,
@@ -48,15 +50,6 @@ from prefect_etl.core.sql import identifier, literal
 from prefect_etl.engine.duckdb import Session
 from prefect_etl.engine.loading import readable
 from prefect_etl.errors import SchemaError
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What a load brings: its rows, and the window that they are of, as values of the cursor."""
-
-    rows: Sequence[Incoming]
-    lower: Any = None
-    upper: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +80,18 @@ def given(session: Session, load: Load) -> Given:
         fetched = cursor.execute(
             f"SELECT {UNIT_ID}, {ROW_NUMBER}, {deleted}, {columns} FROM ({load.rows})"
         ).fetchall()
+        keys = cursor.execute(load.keys).fetchall() if load.keys else []
     rows = [
         Incoming(unit, place, dict(zip(names, values, strict=True)), gone)
         for unit, place, gone, *values in fetched
     ]
+    there = frozenset(key_of(dict(zip(load.dataset.key, k, strict=True)), load) for k in keys)
     if load.window is None or load.dataset.cursor_column is None:
-        return Given(rows)
+        return Given(rows, keys=there)
     kind = load.evolution.schema[load.dataset.cursor_column].type
     bounds = (literal(load.window.lower), literal(load.window.upper))
     ((lower, upper),) = session.query(f"SELECT {', '.join(f'CAST({b} AS {kind})' for b in bounds)}")
-    return Given(rows, lower, upper)
+    return Given(rows, lower, upper, there)
 
 
 def publish(
@@ -116,9 +111,9 @@ def publish(
     present = _widened(before.rows, load)
     tombstones = dict(before.tombstones)
     if load.dataset.write == "merge":
-        kept = _merge(present, tombstones, load, given.rows, counter)
+        kept = _merge(present, tombstones, load, given, counter)
     elif load.dataset.write == "scd2":
-        kept = put_versions(present, tombstones, load, given.rows, counter)
+        kept = put_versions(present, tombstones, load, given, counter)
     else:
         kept = _put(present, before.state, load, given, counter)
     counts = counter.checked(load.dataset.name)
@@ -172,13 +167,13 @@ def _merge(
     present: Sequence[Row],
     tombstones: dict[Key, Any],
     load: Load,
-    rows: Sequence[Incoming],
+    given: Given,
     counter: Counter,
 ) -> list[Row]:
     table = {key_of(row.values, load): row for row in present}
-    latest = latest_rows(load, rows, counter)
-    if load.whole and load.dataset.deletes_missing:
-        missing = [key for key in table if key not in latest]
+    latest = latest_rows(load, given.rows, counter)
+    if load.finds_missing:
+        missing = [key for key in table if key not in latest and key not in given.keys]
         counter.add_to_first("missing", len(missing))
         for key in missing:
             del table[key]

@@ -33,6 +33,16 @@ class Incoming:
     deleted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a load brings: its rows, the window that they are of, and the keys that are there."""
+
+    rows: Sequence[Incoming]
+    lower: Any = None
+    upper: Any = None
+    keys: frozenset[Key] = frozenset()
+
+
 class Counter:
     """Counts what becomes of rows, by unit."""
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from prefect_etl.connectors.memory.rules import (
     Counter,
+    Given,
     Incoming,
     Key,
     Row,
@@ -39,16 +40,16 @@ def put_versions(
     present: Sequence[Row],
     tombstones: dict[Key, Any],
     load: Load,
-    rows: Sequence[Incoming],
+    given: Given,
     counter: Counter,
 ) -> list[Row]:
     """The versions after a load; tombstones change in place."""
     table = _Versions(load)
     for version in present:
         table.add(version)
-    latest = latest_rows(load, rows, counter)
-    if load.whole and load.dataset.deletes_missing:
-        missing = [key for key in table.current if key not in latest]
+    latest = latest_rows(load, given.rows, counter)
+    if load.finds_missing:
+        missing = [key for key in table.current if key not in latest and key not in given.keys]
         counter.add_to_first("missing", len(missing))
         for key in missing:
             table.end(key, load.moment)

@@ -16,7 +16,14 @@ from prefect_etl.connectors.mysql.probing import MySqlProbe, cursor_sql, where
 from prefect_etl.connectors.mysql.quoting import quoted
 from prefect_etl.connectors.mysql.reading import fast_stream, plain_stream, sliced
 from prefect_etl.connectors.mysql.reflecting import Found, reflect
-from prefect_etl.connectors.relational import DatabaseDataset, Planner, digest_of, part, within
+from prefect_etl.connectors.relational import (
+    DatabaseDataset,
+    Planner,
+    digest_of,
+    part,
+    whole,
+    within,
+)
 from prefect_etl.core.cursor import Window
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.manifest import Manifest
@@ -111,6 +118,10 @@ class MySqlSource:
         """
         import duckdb
 
+        if "keys" in batch.reading:
+            with self._of_key().read(whole(batch)) as rows:
+                yield rows
+            return
         errors: list[Exception] = []
         restored = ", ".join(restoring(name, how) for name, how in self._carried)
         try:
@@ -120,6 +131,10 @@ class MySqlSource:
             raise
         except Exception as error:  # ConnectorX raises RuntimeError, Arrow its own of both drivers'
             raise self._told(errors, error) from error
+
+    def _of_key(self) -> MySqlSource:
+        only = self._dataset.of_key(name for name, _ in self._carried)
+        return MySqlSource(self._connection, only, self._session)
 
     @contextmanager
     def _stream(self, batch: Batch) -> Iterator[pa.RecordBatchReader]:

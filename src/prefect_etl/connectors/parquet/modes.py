@@ -12,6 +12,7 @@ from prefect_etl.connectors.sql.applying import (
     applied,
     buried,
     forgotten,
+    is_missing,
     missing_ones,
     read_again,
 )
@@ -19,7 +20,7 @@ from prefect_etl.connectors.sql.counting import inserted_all, merged
 from prefect_etl.connectors.sql.dialect import DuckDBDialect
 from prefect_etl.connectors.sql.merging import COUNTED_AS, decided
 from prefect_etl.connectors.sql.staging import bounds, buries, stage
-from prefect_etl.connectors.sql.target import ACTION, PLACE, Target, same_key
+from prefect_etl.connectors.sql.target import ACTION, PLACE, Target
 from prefect_etl.core.accounting import Accounting
 from prefect_etl.core.rows import UNIT_ID, VALID_TO
 from prefect_etl.core.sql import identifier
@@ -92,7 +93,8 @@ def _merge(building: Building) -> Put:
     cursor.execute(f"CREATE OR REPLACE TEMP VIEW {_PRESENT} AS {building.rows()}")
     bring(building)
     named = (load.dataset.schema_ or "", load.dataset.table)
-    target = Target(_PRESENT, f"({staged.latest})", _ACTIONS, TOMBSTONES, named, _Places())
+    keys = f"({load.keys})" if load.keys else None
+    target = Target(_PRESENT, f"({staged.latest})", _ACTIONS, TOMBSTONES, named, _Places(), keys)
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE {_ACTIONS} AS {decided(target, load)}")
     found = cursor.execute(
         f"SELECT {UNIT_ID}, {ACTION}, count(*) FROM {_ACTIONS} GROUP BY 1, 2"
@@ -115,10 +117,9 @@ def _change(building: Building, target: Target, happened: set[str]) -> int:
     """Take the rows that change out of the files, and change them; how many were missing."""
     cursor, load = building.cursor, building.load
     absent = "FALSE"
-    if load.whole and load.dataset.deletes_missing and building.present:
+    if load.finds_missing and building.present:
         current = f"t.{VALID_TO} IS NULL AND " if load.dataset.write == "scd2" else ""
-        same = same_key(load.dataset, "s", "t")
-        absent = f"({current}NOT EXISTS (SELECT 1 FROM {target.stage} s WHERE {same}))"
+        absent = f"({current}{is_missing(target, load)})"
     touched = f"SELECT {PLACE} FROM {_ACTIONS} WHERE {ACTION} NOT IN {_UNTOUCHED}"
     columns = ", ".join(identifier(column.name) for column in building.columns)
     cursor.execute(

@@ -25,7 +25,14 @@ from prefect_etl.connectors.postgres.probing import PostgresProbe, cursor_sql, w
 from prefect_etl.connectors.postgres.reading import arrow_stream
 from prefect_etl.connectors.postgres.reflecting import Found, reflect
 from prefect_etl.connectors.postgres.snapshot import SharedSnapshot
-from prefect_etl.connectors.relational import DatabaseDataset, Planner, digest_of, part, within
+from prefect_etl.connectors.relational import (
+    DatabaseDataset,
+    Planner,
+    digest_of,
+    part,
+    whole,
+    within,
+)
 from prefect_etl.core.cursor import Window
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.manifest import Manifest
@@ -163,6 +170,10 @@ class PostgresSource:
         """
         import duckdb
 
+        if "keys" in batch.reading:
+            with self._of_key().read(whole(batch)) as rows:
+                yield rows
+            return
         snapshot = self._snapshot_of(batch)
         sent, restored = selection(self._carried)
         conditions = where(self._dataset, self._within(batch), self._part(batch))
@@ -183,6 +194,10 @@ class PostgresSource:
             raise self._not_carried(error) from error
         if snapshot is not None:
             snapshot.read(batch.reading.get("part", 0))
+
+    def _of_key(self) -> PostgresSource:
+        only = self._dataset.of_key(name for name, _ in self._found.columns)
+        return PostgresSource(self._connection, only, self._session)
 
     @property
     def connection(self) -> PostgresConnection:

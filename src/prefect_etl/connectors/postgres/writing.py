@@ -7,7 +7,7 @@ session sees.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from prefect_etl.engine.duckdb import Session
 
 _STAGE, _ACTIONS = "pg_temp._etl_stage", "pg_temp._etl_actions"
+_KEYS = "pg_temp._etl_keys"
 _TOMBSTONES = f"{LEDGER}.tombstones"
 # Of the rows of a table: above this share of changes the planner is told of them.
 _WORTH_ANALYZING = 0.05
@@ -215,6 +216,7 @@ class Writer:
             self._run(f"CREATE TEMP TABLE {_STAGE} ({given}) ON COMMIT DROP")
             self._copy_staged(rows, rows.latest, columns, Into(_STAGE, kinds, self._name, new=True))
             self._run(f"ANALYZE {_STAGE}")
+            self._stage_keys(rows, kinds)
             target = Target(
                 table=name,
                 stage=_STAGE,
@@ -222,12 +224,24 @@ class Writer:
                 tombstones=_TOMBSTONES,
                 named=self.table,
                 dialect=PostgresDialect(),
+                keys=_KEYS if self.load.keys else None,
             )
             database = Transaction(self.connection, _ACTIONS)
             window = bounds(rows.cursor, self.load)
             counts = merge(database, target, self.load, rows, window=window)
         self._analyze_if_changed(counts)
         return counts
+
+    def _stage_keys(self, rows: Staged, kinds: Mapping[str, str]) -> None:
+        """Bring the keys of all rows at the source."""
+        if self.load.keys is None:
+            return
+        columns = [self.load.evolution.schema[name] for name in self.load.dataset.key]
+        mine = {column.name: kinds[column.name] for column in columns}
+        given = ", ".join(f"{identifier(name)} {kind}" for name, kind in mine.items())
+        self._run(f"CREATE TEMP TABLE {_KEYS} ({given}) ON COMMIT DROP")
+        self._copy_staged(rows, self.load.keys, columns, Into(_KEYS, mine, self._name, new=True))
+        self._run(f"ANALYZE {_KEYS}")
 
     def _analyze_if_changed(self, counts: dict[int, Accounting]) -> None:
         changed = sum(

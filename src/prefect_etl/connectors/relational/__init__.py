@@ -6,7 +6,7 @@ from prefect_etl.connectors.relational.dataset import DatabaseDataset
 from prefect_etl.connectors.relational.planning import Planner, divided, ranged
 from prefect_etl.connectors.relational.probe import CursorKind, Probe, Ranges, cursor_kind
 from prefect_etl.connectors.relational.query import with_values
-from prefect_etl.connectors.relational.reading import digest_of, part, within
+from prefect_etl.connectors.relational.reading import digest_of, part, whole, within
 
 __all__ = [
     "CursorKind",
@@ -19,6 +19,7 @@ __all__ = [
     "divided",
     "part",
     "ranged",
+    "whole",
     "with_values",
     "within",
 ]

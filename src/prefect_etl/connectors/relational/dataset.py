@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from prefect_etl.core.dataset import DatasetSpec
+from prefect_etl.core.dataset import Columns, DatasetSpec
 from prefect_etl.core.naming import snake_case
 from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.errors import SourceReadError
@@ -52,10 +52,6 @@ class DatabaseDataset(DatasetSpec):
             raise ValueError("give either table or query")
         if self.parameters and self.query is None:
             raise ValueError("parameters are the values of a query; give filter: the values itself")
-        if self.missing == "delete" and self.incremental:
-            raise ValueError(
-                "missing: delete needs the whole table in each run, and cursor reads a part of it"
-            )
         if self.cursor is not None and self.write == "replace":
             raise ValueError(
                 "write: replace reads everything in each run; leave cursor out, or use merge"
@@ -66,6 +62,29 @@ class DatabaseDataset(DatasetSpec):
     def incremental(self) -> bool:
         """Whether a run reads only what is new."""
         return self.cursor is not None
+
+    @property
+    def reconciles(self) -> bool:
+        """Whether a run that reads only what is new asks for all keys, too, and deletes others."""
+        return self.incremental and self.missing == "delete"
+
+    def of_key(self, columns: Iterable[str]) -> Self:
+        """The same rows, as a whole, with the columns of their key alone.
+
+        Args:
+            columns: What the table or query has.
+
+        Example:
+            >>> columns = {"rename": {"no": "id"}}
+            >>> dataset = DatabaseDataset(name="d", table="t", key="id", columns=columns)
+            >>> dataset.of_key(["no", "name"]).wanted_columns(["no", "name"])
+            ['no']
+        """
+        wanted = {name.lower() for name in self.key}
+        names = [name for name in columns if self.table_name_of(name).lower() in wanted]
+        return self.model_copy(
+            update={"columns": Columns(select=names), "cursor": None, "where": None}
+        )
 
     @property
     def described(self) -> str:

@@ -13,7 +13,9 @@ for the next higher value, unless a lag says that rows come late.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect_etl.connectors.relational.dataset import DatabaseDataset
@@ -25,6 +27,9 @@ from prefect_etl.core.manifest import Manifest
 from prefect_etl.core.unit import Batch, Unit
 from prefect_etl.errors import ConfigError, DataError, SourceReadError
 
+logger = logging.getLogger(__name__)
+# The unit of all keys.
+ALL_KEYS = "all keys"
 # The one unit of a window that merge and scd2 remember, to know late rows by their number.
 REMEMBERED = "cursor window"
 
@@ -51,7 +56,7 @@ class Planner:
             ConfigError: The cursor was given or taken away after an append began.
         """
         self._assert_read_alike(state)
-        self._planned = tuple(self.plan(state, probe))
+        self._planned = tuple(self._all(state, probe))
         new = [unit for batch in self._planned for unit in batch.units]
         again = {unit.position for unit in new}
         return [k.unit for p, k in state.units.items() if self._stays(k.unit, again)] + new
@@ -76,20 +81,32 @@ class Planner:
         wanted = {unit.identity for unit in units}
         planned = {batch.units[0].identity for batch in self._planned}
         if not wanted <= planned:
-            self._planned = tuple(self.plan(state, probe))
+            self._planned = tuple(self._all(state, probe))
         return [batch for batch in self._planned if batch.units[0].identity in wanted]
 
+    def _all(self, state: LedgerState, probe: Probe) -> list[Batch]:
+        """What is to be read, and all keys after it where others are to be deleted."""
+        planned = self.plan(state, probe)
+        if not self.dataset.reconciles or state.schema is None or state.version == 0:
+            return planned
+        unit = Unit(ALL_KEYS, str(state.version), transient=True)
+        moment = datetime.now(UTC).isoformat()
+        return [*planned, Batch((unit,), {"of": self.of, "keys": moment})]
+
     def plan(self, state: LedgerState, probe: Probe) -> list[Batch]:
-        """What is to be read, in parts; nothing where nothing is new."""
+        """What is to be read, in parts; nothing where nothing is new and nothing can be gone."""
         if self.dataset.cursor is None:
             return self._whole(state, probe)
         _ = probe.cursor  # refused before anything is read
         highest = probe.highest()
         if state.schema is None or state.version == 0:  # an adopted table has columns before
             return self._first(state, probe, highest)
-        if highest is None:
+        if highest is not None:
+            return self._next(state, probe, highest)
+        if not self.dataset.reconciles:
             return []
-        return self._next(state, probe, highest)
+        reading = {"of": self.of, "lower": None, "upper": None, "nulls": False}
+        return divided(reading, "no rows", str(state.version))
 
     def _whole(self, state: LedgerState, probe: Probe) -> list[Batch]:
         reading = {"of": self.of, "whole": True}
@@ -104,13 +121,20 @@ class Planner:
         return self._remembered(divided(reading, "start", str(state.version)), probe, highest)
 
     def _next(self, state: LedgerState, probe: Probe, highest: str) -> list[Batch]:
-        lower, upper = self._lower(state.cursor, probe), highest
+        lower, upper, idle = self._lower(state.cursor, probe), highest, False
         if state.cursor is not None:
             if probe.is_higher(state.cursor, highest):
-                upper = self._not_backwards(state.cursor, lower, highest, probe)
-            if not probe.is_higher(upper, state.cursor) and self._idle(state, upper, probe):
-                return []
+                if lower is not None and not probe.is_higher(lower, highest):
+                    upper = state.cursor  # the highest rows are gone, and a lag reaches so far
+                elif self.dataset.reconciles:
+                    return self._anew(state, probe, highest)
+                else:
+                    raise self._backwards(state.cursor, highest)
+            idle = not probe.is_higher(upper, state.cursor) and self._idle(state, upper, probe)
+        if idle and not self.dataset.reconciles:
+            return []
         reading = {"of": self.of, "lower": lower, "upper": upper, "nulls": False}
+        reading |= {"idle": True} if idle else {}
         name = "start" if lower is None else f"from {lower}"
         return self._remembered(divided(reading, name, str(state.version)), probe, upper)
 
@@ -118,11 +142,18 @@ class Planner:
         lag = self._lag
         return bound if bound is None or lag is None else probe.earlier(bound, lag)
 
-    def _not_backwards(self, known: str, lower: str | None, highest: str, probe: Probe) -> str:
-        """The upper bound where the highest rows are gone: as before, if a lag reaches so far."""
-        if lower is not None and not probe.is_higher(lower, highest):
-            return known
-        raise SourceReadError(
+    def _anew(self, state: LedgerState, probe: Probe, highest: str) -> list[Batch]:
+        """Everything, where the highest rows are gone: others may have come below them."""
+        logger.warning(
+            "%s: cursor: the highest value was %s and is %s now; all rows are read again",
+            self.dataset.name,
+            state.cursor,
+            highest,
+        )
+        return self._first(state, probe, highest)
+
+    def _backwards(self, known: str, highest: str) -> SourceReadError:
+        return SourceReadError(
             f"{self.dataset.name}: cursor: {self.dataset.cursor_column} went backwards: "
             f"{known} was loaded, and the highest value is {highest} now",
             hint="If the source was restored or its newest rows were deleted, load it anew with "

@@ -11,6 +11,11 @@ A reading tells the whole plan that its batch belongs to, so that any one of the
 ``key``, ``bounds``, ``part``
     The column by whose ranges the rows are divided, the values between the ranges, and which range
     this is, from 0; only where they are.
+``keys``
+    When it was planned, where it is the key of each row and nothing else: never what an earlier run
+    read, because what came between would count as missing.
+``idle``
+    True where the rows were not expected to differ from what was loaded.
 ``snapshot``
     Names the moment that all parts see, where they would not fit together otherwise.
 """
@@ -20,6 +25,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
+
+from prefect_etl.core.unit import Batch
 
 Spelled = Callable[[str], str]
 Reading = Mapping[str, Any]
@@ -96,3 +103,13 @@ def part(reading: Reading, key: str, spelled: Spelled) -> str:
     if after is not None:
         conditions.append(f"{key} < {spelled(after)}")
     return " AND ".join(conditions)
+
+
+def whole(batch: Batch) -> Batch:
+    """A batch as a part of no window.
+
+    Example:
+        >>> whole(Batch((), {"keys": "2026-01-01"})).reading
+        {'whole': True}
+    """
+    return Batch(batch.units, {"whole": True})

@@ -73,10 +73,16 @@ def _insert(target: Target, columns: list[str], actions: set[str]) -> str:
     )
 
 
+def is_missing(target: Target, load: Load) -> str:
+    """The condition that the key of a row ``t`` is not among those that the source has."""
+    places = [target.stage] if target.keys is None else [target.stage, target.keys]
+    same = same_key(load.dataset, "s", "t")
+    return " AND ".join(f"NOT EXISTS (SELECT 1 FROM {place} s WHERE {same})" for place in places)
+
+
 def missing_ones(target: Target, load: Load) -> list[str]:
     """The statements that delete, or close, the rows whose keys are not among those of a load."""
-    same = same_key(load.dataset, "s", "t")
-    absent = f"NOT EXISTS (SELECT 1 FROM {target.stage} s WHERE {same})"
+    absent = is_missing(target, load)
     if load.dataset.write == "merge":
         return [f"DELETE FROM {target.table} AS t WHERE {absent}"]
     moment = target.dialect.parsed(literal(moment_text(load.moment)), MOMENT)

@@ -63,7 +63,7 @@ def merge(
         )
     ]
     missing = 0
-    if load.whole and load.dataset.deletes_missing and not empty:
+    if load.finds_missing and not empty:
         missing = sum(database.run(sql) for sql in missing_ones(target, load))
     happened = {action for _, action, _ in found} - ({"deleted"} if empty else set())
     for sql in applied(target, load, happened):

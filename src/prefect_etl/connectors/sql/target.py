@@ -23,6 +23,8 @@ class Target:
         tombstones: The ledger's table of deleted keys.
         named: Schema and name of the table, as the ledger knows it.
         dialect: How the destination spells what differs.
+        keys: The keys of all rows at the source, a table or a SELECT in parentheses; None where the
+            stage has all rows, or none is looked for.
     """
 
     table: str
@@ -31,6 +33,7 @@ class Target:
     tombstones: str
     named: tuple[str, str]
     dialect: Dialect
+    keys: str | None = None
 
     @property
     def this(self) -> str:

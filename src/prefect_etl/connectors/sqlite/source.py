@@ -10,7 +10,14 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from prefect_etl.connectors.base import ArrowRows, Rows
-from prefect_etl.connectors.relational import DatabaseDataset, Planner, digest_of, part, within
+from prefect_etl.connectors.relational import (
+    DatabaseDataset,
+    Planner,
+    digest_of,
+    part,
+    whole,
+    within,
+)
 from prefect_etl.connectors.sqlite.carrying import Carried
 from prefect_etl.connectors.sqlite.connection import SqliteConnection, translated
 from prefect_etl.connectors.sqlite.faults import is_interrupt, translate
@@ -115,6 +122,10 @@ class SqliteSource:
         """
         import duckdb
 
+        if "keys" in batch.reading:
+            with self._of_key().read(whole(batch)) as rows:
+                yield rows
+            return
         what = f"{self._dataset.name}: {self._dataset.described}"
         errors: list[Exception] = []
         with self._reading(batch) as connection:
@@ -133,6 +144,11 @@ class SqliteSource:
             over = not self._remaining
         if over:
             self.close()
+
+    def _of_key(self) -> SqliteSource:
+        with self._opened() as connection:
+            found, _ = self._describe(connection)
+        return SqliteSource(self._file, self._dataset.of_key(found.columns), self._session)
 
     def close(self) -> None:
         """Let the shared transaction go."""

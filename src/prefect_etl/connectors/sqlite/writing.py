@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from prefect_etl.engine.duckdb import Session
 
-_STAGE, _ACTIONS = "temp._etl_stage", "temp._etl_actions"
+_STAGE, _ACTIONS, _KEYS = "temp._etl_stage", "temp._etl_actions", "temp._etl_keys"
 # Rows that are Python's at a time.
 _SLICE = 4096
 
@@ -122,15 +122,14 @@ class Writer:
         if not empty:
             self._ensure_keys()
         columns = self._carried(stage_columns(self.load))
-        keys = ", ".join(map(identifier, self.load.dataset.key))
-        given = ", ".join(f"{identifier(c.name)} {c.kind}" for c in columns)
         database = Transaction(self.connection)
         with staged(self.session, self.load) as rows:
             self._assert_in_order(rows)
-            database.run(f"CREATE TEMP TABLE {_STAGE} ({given})")
-            batches = rows.reader(_travelling(rows.latest, columns), lossless=False)
-            self._insert(_STAGE, columns, batches)
-            database.run(f"CREATE INDEX temp._etl_stage_key ON _etl_stage ({keys})")
+            self._stage(_STAGE, columns, rows, rows.latest)
+            if self.load.keys is not None:
+                schema = self.load.evolution.schema
+                those = self._carried(schema[name] for name in self.load.dataset.key)
+                self._stage(_KEYS, those, rows, self.load.keys)
             target = Target(
                 table=self._name,
                 stage=_STAGE,
@@ -138,11 +137,23 @@ class Writer:
                 tombstones=TOMBSTONES,
                 named=self.table,
                 dialect=SqliteDialect(tables.rowid_of(self.connection, self.table[1]) or "rowid"),
+                keys=_KEYS if self.load.keys else None,
             )
             window = bounds(rows.cursor, self.load)
             counts = merge(database, target, self.load, rows, window=window, empty=empty)
             database.run(f"DROP TABLE {_STAGE}")
+            if self.load.keys is not None:
+                database.run(f"DROP TABLE {_KEYS}")
         return counts
+
+    def _stage(self, table: str, columns: Sequence[Carried], rows: Staged, sql: str) -> None:
+        """Bring rows into a temporary table, to be found by their key."""
+        database, keys = Transaction(self.connection), map(identifier, self.load.dataset.key)
+        given = ", ".join(f"{identifier(c.name)} {c.kind}" for c in columns)
+        database.run(f"CREATE TEMP TABLE {table} ({given})")
+        self._insert(table, columns, rows.reader(_travelling(sql, columns), lossless=False))
+        name = table.removeprefix("temp.")
+        database.run(f"CREATE INDEX temp.{name}_key ON {name} ({', '.join(keys)})")
 
     def _assert_in_order(self, rows: Staged) -> None:
         """Make sure that the beginnings of versions are in order as text."""

@@ -62,6 +62,11 @@ def dataset_of(request: Request, reading: Reading, *, named: bool = True) -> Dat
         _target(request, reading) if named else (None, reading.label or request.table or "query")
     )
     mode = mode_of(request)
+    if request.missing == "delete" and request.cursor:
+        raise ConfigError(
+            "--missing delete needs the whole table, and --cursor reads a part of it",
+            hint="Leave --cursor out. A pipeline can do both: it reads the keys of all rows, too.",
+        )
     given: dict[str, Any] = {
         "name": table,
         "into": table,

@@ -92,7 +92,8 @@ class Loading:
             refresh=refresh,
             window=window,
             cursor=window.upper if window is not None else self._cursor(refresh=refresh),
-            whole=spec.missing == "delete" or all(b.reading.get("whole") for b in batches),
+            whole=window is None
+            and (spec.missing == "delete" or all(b.reading.get("whole") for b in batches)),
             moment=datetime.now(UTC),
             stream=rows.stream,
             counted=counted,
