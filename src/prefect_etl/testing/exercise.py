@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from prefect_etl.connectors.base import Connector, Destination, Source
 from prefect_etl.connectors.registry import connector_for
 from prefect_etl.core.dataset import DatasetSpec
+from prefect_etl.core.rows import RESERVED_PREFIX
 from prefect_etl.engine.duckdb import Session
 
 Row = Mapping[str, Any]
@@ -122,6 +123,18 @@ def raises(kind: type[Exception]) -> Iterator[None]:
     except kind:
         return
     raise AssertionError(f"{kind.__name__} was not raised")
+
+
+def arrow_table(rows: Sequence[Row]) -> Any:
+    """Rows as a table of Arrow."""
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([dict(row) for row in rows])
+
+
+def without_ledger(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without the columns that we add for ourselves."""
+    return {name: value for name, value in row.items() if not name.startswith(RESERVED_PREFIX)}
 
 
 def multiset(rows: Sequence[Row]) -> list[str]:

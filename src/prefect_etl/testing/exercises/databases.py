@@ -1,8 +1,7 @@
-"""How the connectors of this package are exercised; a new one adds its own here."""
+"""Databases: tables and queries as sources, tables as destinations."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -13,31 +12,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from prefect_etl.connectors.base import Connector
-from prefect_etl.core.rows import RESERVED_PREFIX
-from prefect_etl.core.sql import literal, qualified
-from prefect_etl.testing.exercise import Exercise, Row
+from prefect_etl.core.sql import qualified
+from prefect_etl.testing.exercise import Exercise, Row, arrow_table, without_ledger
 
-
-def exercises_for(connector: Connector) -> list[Exercise]:
-    """The exercises of a connector.
-
-    Raises:
-        LookupError: It has none, so nothing would test it.
-    """
-    found = [exercise for exercise in _ALL if exercise.scheme in connector.schemes]
-    if not found:
-        raise LookupError(
-            f"connector {connector.name} has no exercise: add one to prefect_etl/testing/"
-            "exercises.py, or test it in your own package as prefect_etl.testing describes"
-        )
-    return found
-
-
-def _arrow(rows: Sequence[Row]) -> Any:
-    import pyarrow as pa
-
-    return pa.Table.from_pylist([dict(row) for row in rows])
+_DATABASES: set[str] = set()
 
 
 class Served(Exercise):
@@ -63,83 +41,6 @@ class Served(Exercise):
         return str(self._server.uri(self._databases[folder]))
 
 
-class Files(Exercise):
-    """Two files in a folder, so that there are several units."""
-
-    scheme: ClassVar[str] = "file"
-    ending: ClassVar[str]
-
-    def uri(self, folder: Path) -> str:
-        """The folder."""
-        return f"file://{quote(str(folder))}"
-
-    def put(self, folder: Path, rows: Sequence[Row]) -> None:
-        """Write the first row to one file and the others to another."""
-        for name, part in (("a", rows[:1]), ("b", rows[1:])):
-            path = folder / f"{name}.{self.ending}"
-            path.unlink(missing_ok=True)
-            self.write(_arrow(rows).slice(0 if name == "a" else 1, len(part)), path)
-
-    def write(self, table: Any, path: Path) -> None:
-        """Write one file."""
-        raise NotImplementedError("abstract: each exercise says it")
-
-    def fields(self) -> dict[str, Any]:
-        """All files of this format."""
-        return {"path": f"*.{self.ending}"}
-
-
-class Parquet(Files):
-    """Parquet files."""
-
-    ending = "parquet"
-
-    def write(self, table: Any, path: Path) -> None:
-        """Write one file."""
-        import pyarrow.parquet as pq
-
-        pq.write_table(table, path)
-
-
-class Arrow(Files):
-    """Arrow IPC files."""
-
-    ending = "arrow"
-
-    def write(self, table: Any, path: Path) -> None:
-        """Write one file."""
-        import pyarrow as pa
-
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as out:
-            out.write_table(table)
-
-
-class Csv(Files):
-    """CSV files, written as most programs write them."""
-
-    ending = "csv"
-
-    def write(self, table: Any, path: Path) -> None:
-        """Write one file."""
-        import csv
-
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, table.schema.names)
-            writer.writeheader()
-            writer.writerows(table.to_pylist())
-
-
-class JsonLines(Files):
-    """JSON Lines files."""
-
-    ending = "jsonl"
-
-    def write(self, table: Any, path: Path) -> None:
-        """Write one file."""
-        lines = [json.dumps(row, default=str, ensure_ascii=False) for row in table.to_pylist()]
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-
 class DuckDB(Exercise):
     """A table in a DuckDB file."""
 
@@ -153,7 +54,7 @@ class DuckDB(Exercise):
         """Replace a table."""
         import duckdb
 
-        table = _arrow(rows)
+        table = arrow_table(rows)
         with duckdb.connect(folder / "exercise.duckdb") as connection:
             connection.register("given", table)
             connection.execute("CREATE OR REPLACE TABLE rows_given AS SELECT * FROM given")
@@ -176,7 +77,7 @@ class DuckDB(Exercise):
         with duckdb.connect(folder / "exercise.duckdb", read_only=True) as connection:
             found = connection.sql(f"SELECT * FROM {qualified(schema, table)}")
             rows = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
-        return [_without_ledger(row) for row in rows]
+        return [without_ledger(row) for row in rows]
 
 
 class DuckDBQuery(DuckDB):
@@ -185,34 +86,6 @@ class DuckDBQuery(DuckDB):
     def fields(self) -> dict[str, Any]:
         """All rows of the table."""
         return {"query": "SELECT * FROM rows_given"}
-
-
-def _without_ledger(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if not name.startswith(RESERVED_PREFIX)}
-
-
-class ParquetFolder(Exercise):
-    """A folder of Parquet files; read through its link, as anybody would."""
-
-    scheme: ClassVar[str] = "parquet"
-
-    def uri(self, folder: Path) -> str:
-        """One folder."""
-        return f"parquet:///{quote(str(folder / 'lake'))}"
-
-    def rows(self, folder: Path, schema: str, table: str) -> list[dict[str, Any]]:
-        """All files of the table."""
-        import duckdb
-
-        from prefect_etl.connectors.parquet.layout import TableFolder
-
-        link = TableFolder.of(folder / "lake", schema, table).link
-        with duckdb.connect() as connection:
-            found = connection.execute(
-                f"FROM read_parquet({literal(f'{link}/**/*.parquet')}, union_by_name = true)"
-            )
-            names = [name for name, *_ in found.description or ()]
-            return [_without_ledger(dict(zip(names, row, strict=True))) for row in found.fetchall()]
 
 
 class Postgres(Exercise):
@@ -269,7 +142,7 @@ class Postgres(Exercise):
 
         with psycopg.connect(self.uri(folder), row_factory=dict_row) as connection:
             found = connection.execute(f"SELECT * FROM {qualified(schema, table)}".encode())
-            return [_without_ledger(row) for row in found.fetchall()]
+            return [without_ledger(row) for row in found.fetchall()]
 
 
 class PostgresQuery(Postgres):
@@ -317,7 +190,7 @@ class Sqlite(Exercise):
             told = connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,))
             kinds = dict(told.fetchall())
             return [
-                _without_ledger(
+                without_ledger(
                     {n: _of_sqlite(v, kinds[n]) for n, v in zip(names, row, strict=True)}
                 )
                 for row in found.fetchall()
@@ -373,63 +246,3 @@ class MySqlQuery(MySql):
     def fields(self) -> dict[str, Any]:
         """All rows of the table."""
         return {"query": "SELECT * FROM rows_given"}
-
-
-class Python(Exercise):
-    """A function in a module."""
-
-    scheme: ClassVar[str] = "python"
-
-    def uri(self, folder: Path) -> str:
-        """The folder of the pipeline."""
-        del folder
-        return "python://"
-
-    def put(self, folder: Path, rows: Sequence[Row]) -> None:
-        """Write a module whose function gives the rows."""
-        given = [dict(row) for row in rows]
-        text = f"import datetime\n\n\ndef give():\n    return {given!r}\n"
-        (folder / "exercise_rows.py").write_text(text, encoding="utf-8")
-
-    def fields(self) -> dict[str, Any]:
-        """That function."""
-        return {"function": "exercise_rows:give"}
-
-
-class Memory(Exercise):
-    """A table in this process."""
-
-    scheme: ClassVar[str] = "memory"
-
-    def uri(self, folder: Path) -> str:
-        """A store for each folder."""
-        return f"memory://{quote(str(folder), safe='')}"
-
-    def put(self, folder: Path, rows: Sequence[Row]) -> None:
-        """Replace a table."""
-        from prefect_etl.connectors.memory import store
-
-        store(str(folder)).put("rows_given", [dict(row) for row in rows])
-
-    def fields(self) -> dict[str, Any]:
-        """That table."""
-        return {"table": "rows_given"}
-
-    def rows(self, folder: Path, schema: str, table: str) -> list[dict[str, Any]]:
-        """What the store holds."""
-        from prefect_etl.connectors.memory import store
-
-        return store(str(folder)).rows(table, schema)
-
-
-_DATABASES: set[str] = set()
-_ALL: tuple[Exercise, ...] = (
-    *(Csv(), JsonLines(), Parquet(), Arrow()),
-    *(DuckDB(), DuckDBQuery()),
-    ParquetFolder(),
-    *(Postgres(), PostgresQuery()),
-    *(Sqlite(), SqliteQuery()),
-    *(MySql(), MySqlQuery()),
-    Python(),
-    Memory(),
-)
