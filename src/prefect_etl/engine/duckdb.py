@@ -145,12 +145,7 @@ class Session:
                 }
                 if spill is not None:
                     config["temp_directory"] = str(spill / "confined")
-                # Requests come one by one: more threads than processors keep those busy while a
-                # statement begins and ends.
-                tries = (
-                    (_usable(_share(self._memory)), 2 * threads),
-                    (_usable(self._memory), threads),
-                )
+                tries = ((_usable(_share(self._memory)), threads), (_usable(self._memory), threads))
                 self._confined = Confined(config, tries, self._making_room)
             return self._confined
 
