@@ -94,7 +94,7 @@ def test_a_first_load_goes_on_where_it_was_killed(opened, run, execute):
             extract_batch(workspace, plan, batch)
     execute("INSERT INTO t VALUES (1001, 1001); DELETE FROM t WHERE id = 400")
     report, rows = run(**fields)
-    assert report.reused == 0  # of the load that followed; the first took two
+    assert report.reused == 2
     assert "goes on with 2 of 4 batches" in report.reason
     assert rows == numbers(*range(1, 1002))
 
@@ -180,3 +180,17 @@ def test_rows_of_five_megabytes_fit_into_a_small_memory(opened, execute, tmp_pat
                 workspace.session, rows, tmp_path / "wide.parquet", [Unit("t", "1")]
             )
     assert written.units[0].rows == 40
+
+
+def test_a_report_tells_also_what_the_load_that_went_on_put_aside(opened, run, execute):
+    execute(THOUSAND)
+    contract = {"columns": {"n": {"ge": 10}}}
+    fields = {**MERGED, "cursor": "n", "chunk_rows": 300, "contract": contract}
+    with opened(**fields) as workspace:
+        plan = plan_dataset(workspace, "d")
+        extract_batch(workspace, plan, plan.batches[0])
+    execute("INSERT INTO t VALUES (1001, 1001)")
+    report, _ = run(**fields)
+    assert report.counts.quarantined == 9
+    assert [(rule.rule, rule.rows) for rule in report.rules] == [("n.ge", 9)]
+    assert report.quarantine is not None

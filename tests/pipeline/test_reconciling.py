@@ -131,7 +131,9 @@ def test_a_lost_warehouse_has_them_deleted_again(execute, run, tmp_path):
     execute("DELETE FROM orders WHERE id = 2; INSERT INTO orders VALUES (9, 9)")
     run()
     (tmp_path / "warehouse.duckdb").unlink()
-    assert run()[1] == [1, 3, 4, 9]
+    report, loaded = run()
+    assert report.status == "replayed"
+    assert loaded == [1, 3, 4, 9]
 
 
 def test_a_window_of_a_backfill_deletes_nothing_else(execute, run, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -71,6 +71,31 @@ class DatasetReport:
     quarantine: str | None = None
     repairs: tuple[Repair, ...] = ()
     window: str = ""
+
+    def followed_by(self, later: DatasetReport) -> DatasetReport:
+        """Both in one: what was done for an earlier run, and then what was new since.
+
+        Example:
+            >>> first = DatasetReport("d", "d", "replayed", "2 loads were lost", units=2)
+            >>> first.followed_by(DatasetReport("d", "d", "unchanged", "nothing new")).status
+            'replayed'
+        """
+        return replace(
+            later,
+            status=self.status if later.status == "unchanged" else later.status,
+            reason=later.reason if later.status == "failed" else f"{self.reason}; {later.reason}",
+            units=self.units + later.units,
+            reused=self.reused + later.reused,
+            counts=self.counts + later.counts,
+            bytes=self.bytes + later.bytes,
+            seconds=self.seconds + later.seconds,
+            extract_seconds=self.extract_seconds + later.extract_seconds,
+            load_seconds=self.load_seconds + later.load_seconds,
+            schema_changes=(*self.schema_changes, *later.schema_changes),
+            rules=(*self.rules, *later.rules),
+            quarantine=later.quarantine or self.quarantine,
+            repairs=(*self.repairs, *later.repairs),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,13 +160,7 @@ def _followed(workspace: Workspace, done: DatasetReport, steps: Steps) -> Datase
     following = plan_dataset(workspace, done.dataset)
     if following.action == "skip":
         return done
-    later = _attempt(workspace, following, steps, None)
-    return replace(
-        later,
-        reason=f"{done.reason}; {later.reason}",
-        units=done.units + later.units,
-        counts=done.counts + later.counts,
-    )
+    return done.followed_by(_attempt(workspace, following, steps, None))
 
 
 def failed(workspace: Workspace, dataset: str, error: Exception) -> DatasetReport:
