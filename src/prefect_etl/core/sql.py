@@ -14,6 +14,9 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from math import isfinite
 
+# Of a float that is written as a decimal, as more bits than a float has are in a longer one.
+_EXACT_DIGITS = 15
+
 
 def identifier(name: str) -> str:
     """Quote a name, whatever it contains.
@@ -43,6 +46,8 @@ def literal(value: object) -> str:
     Example:
         >>> literal("it's"), literal(None), literal(1.5), literal(True)
         ("'it''s'", 'NULL', '1.5', 'TRUE')
+        >>> literal(0.012282681022680231)
+        '0.012282681022680231e0'
         >>> literal({"nulls": ["", "NA"]})
         "{'nulls': ['', 'NA']}"
     """
@@ -53,7 +58,12 @@ def literal(value: object) -> str:
             return "TRUE" if value else "FALSE"
         case float() if not isfinite(value):
             return f"'{value}'::DOUBLE"
-        case int() | float() | Decimal():
+        case float():
+            text = repr(value)
+            # Without an exponent it is a decimal, from which so many digits come back as others.
+            exact = "e" in text or sum(map(str.isdigit, text)) <= _EXACT_DIGITS
+            return text if exact else f"{text}e0"
+        case int() | Decimal():
             return str(value)
         case list() | tuple():
             return f"[{literals(value)}]"
