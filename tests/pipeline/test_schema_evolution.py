@@ -66,6 +66,23 @@ def test_text_stays_text_though_a_file_looks_like_numbers(project: Project) -> N
     assert project.rows() == [("00702",), ("A1",)]
 
 
+def test_text_stays_text_also_under_another_name(project: Project) -> None:
+    project.dataset["naming"] = "snake_case"
+    project.write("a.csv", "Zip Code\nA1\n")
+    project.load()
+    project.write("b.csv", "Zip Code\n702\n")
+    project.load()
+    assert project.rows() == [("702",), ("A1",)]
+
+
+def test_numbers_stay_numbers_though_one_begins_with_zeros(project: Project) -> None:
+    project.write("a.csv", "n\n1\n")
+    project.load()
+    project.write("b.csv", "n\n" + "5\n" * 30_000 + "007\n")
+    project.load()
+    assert project.rows("SELECT count(*) FROM t WHERE n = 7") == [(1,)]
+
+
 def test_a_late_value_of_another_type_is_found_in_the_first_load(project: Project) -> None:
     project.write("a.csv", "id,v\n" + "".join(f"{n},{n}\n" for n in range(70_000)) + "70000,x\n")
     project.write("b.csv", "id,v\n1,007\n")

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from prefect_etl.core.contract import Contract
 from prefect_etl.core.cursor import CursorField
+from prefect_etl.core.naming import snake_case
 from prefect_etl.core.schema import EvolutionPolicy
 from prefect_etl.core.types import TypeName
 
@@ -126,6 +127,19 @@ class DatasetSpec(BaseModel):
     def table(self) -> str:
         """The table's name."""
         return self.into or self.name
+
+    def table_name_of(self, column: str) -> str:
+        """What the table calls a column of the source.
+
+        Example:
+            >>> DatasetSpec(name="d", columns={"rename": {"made": "created"}}).table_name_of("made")
+            'created'
+            >>> DatasetSpec(name="d", naming="snake_case").table_name_of("Order No")
+            'order_no'
+        """
+        named = snake_case(column) if self.naming == "snake_case" else column
+        renames = {old.lower(): new for old, new in self.columns.rename.items()}
+        return renames.get(column.lower(), named)
 
     @property
     def carries_unit(self) -> bool:

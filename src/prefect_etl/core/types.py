@@ -131,6 +131,7 @@ def nests_json(kind: str) -> bool:
 
 _INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
 _NOT_WHOLE = 'column "{}" has a number that is not whole'
+_NO_NUMBER = 'column "{}" has digits that begin with a zero, which count nothing'
 
 
 def is_integer(kind: str) -> bool:
@@ -143,7 +144,7 @@ def is_integer(kind: str) -> bool:
     return _INTEGER.fullmatch(kind) is not None
 
 
-def whole_numbers(columns: Sequence[str], kind: str) -> str:
+def whole_numbers(columns: Sequence[str], kind: str, strict: Sequence[str] = ()) -> str:
     """SQL that converts the first of some columns of text to an integer, and checks all of them.
 
     DuckDB reads ``1.5`` into an integer column as 2, without a word; this fails there. One look at
@@ -152,15 +153,25 @@ def whole_numbers(columns: Sequence[str], kind: str) -> str:
     Args:
         columns: Names of columns of text.
         kind: The integer type of the first.
+        strict: Those in which ``007`` is no number.
     """
-    together = f"concat({', '.join(map(identifier, columns))})"
-    fraction = " OR ".join(f"contains({together}, {literal(sign)})" for sign in ".eE")
+    others = [identifier(name) for name in columns if name not in strict]
+    apart = [part for name in strict for part in ("','", identifier(name))]
+    together = f"concat({', '.join([*apart, literal(';'), *others] if apart else others)})"
+    wrong = [f"contains({together}, {literal(sign)})" for sign in ".eE"]
+    if strict:
+        wrong.append(f"contains({together}, ',0') AND regexp_matches({together}, ',0[0-9]')")
     said = " ".join(
-        f"WHEN regexp_matches({identifier(name)}, '[.eE]') THEN {literal(_NOT_WHOLE.format(name))}"
-        for name in columns
+        f"WHEN regexp_matches({identifier(name)}, {literal(pattern)}) "
+        f"THEN {literal(message.format(name))}"
+        for names, pattern, message in (
+            (columns, "[.eE]", _NOT_WHOLE),
+            (strict, "^0[0-9]", _NO_NUMBER),
+        )
+        for name in names
     )
-    first = identifier(columns[0])
-    return f"CASE WHEN {fraction} THEN error(CASE {said} END) ELSE CAST({first} AS {kind}) END"
+    first, test = identifier(columns[0]), " OR ".join(wrong)
+    return f"CASE WHEN {test} THEN error(CASE {said} END) ELSE CAST({first} AS {kind}) END"
 
 
 def exact_cast(expression: str, source: str, kind: str, column: str) -> str:

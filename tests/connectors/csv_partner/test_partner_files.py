@@ -40,6 +40,16 @@ FILES: dict[str, tuple[str | bytes, str, list[tuple[Any, ...]]]] = {
         "utf-8",
         [("007", "01234", 1), ("008", "90210", 2), ("123", "00501", 3)],
     ),
+    "zeros at the beginning, late": (
+        "id,n\n" + "".join(f"{n},0\n" for n in range(1000, 26000)) + "007,1\n",
+        "utf-8",
+        [*((str(n), 0) for n in range(1000, 26000)), ("007", 1)],
+    ),
+    "zeros at the beginning, late, between two bars": (
+        "id||n\n" + "".join(f"{n}||0\n" for n in range(1000, 26000)) + "007||1\n",
+        "utf-8",
+        [*((str(n), 0) for n in range(1000, 26000)), ("007", 1)],
+    ),
     "JSON in cells": (
         'id,payload\n1,"{""a"": 1, ""b"": [1,2]}"\n2,"{""a"": 2, ""b"": []}"\n',
         "utf-8",

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from prefect_etl.connectors.files import FilesConnection, FilesDataset, FilesSource
-from prefect_etl.connectors.files.csv.careful.reading import CAREFUL, HELD
+from prefect_etl.connectors.files.csv.careful.reading import CAREFUL
 from prefect_etl.connectors.files.csv.layout import Layout
+from prefect_etl.connectors.files.csv.scan import HELD
 from prefect_etl.connectors.files.reading import Reading
 from prefect_etl.core.aside import Aside, Repair
 from prefect_etl.core.ledger import LedgerState

@@ -24,7 +24,7 @@ def settle(reading: Reading, dataset: FilesDataset, table: TableSchema | None) -
     types: dict[str, str] = {}
     for column in schema:
         pinned = dataset.types.get(column.name)
-        name = dataset.columns.rename.get(column.name, column.name)
+        name = dataset.table_name_of(column.name)
         present = table.find(name) if table is not None else None
         if pinned is not None:
             types[column.name] = pinned

@@ -10,7 +10,6 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from prefect_etl.core.dataset import Columns, DatasetSpec
-from prefect_etl.core.naming import snake_case
 from prefect_etl.core.nearest import did_you_mean
 from prefect_etl.errors import SourceReadError
 
@@ -90,18 +89,6 @@ class DatabaseDataset(DatasetSpec):
     def described(self) -> str:
         """What is read, in a word or two."""
         return self.table_ or "query"
-
-    def table_name_of(self, column: str) -> str:
-        """What the pipeline calls a column of the source.
-
-        Example:
-            >>> columns = {"rename": {"made": "created"}}
-            >>> DatabaseDataset(name="d", table="t", columns=columns).table_name_of("made")
-            'created'
-        """
-        named = snake_case(column) if self.naming == "snake_case" else column
-        renames = {old.lower(): new for old, new in self.columns.rename.items()}
-        return renames.get(column.lower(), named)
 
     def cursor_in(self, columns: Iterable[str]) -> str:
         """The source's own name of the cursor's column.

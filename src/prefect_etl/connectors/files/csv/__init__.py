@@ -9,7 +9,14 @@ from prefect_etl.connectors.files.csv.careful.reading import CAREFUL, careful_ro
 from prefect_etl.connectors.files.csv.explaining import explain, with_notes
 from prefect_etl.connectors.files.csv.locating import lines_of
 from prefect_etl.connectors.files.csv.refining import better
-from prefect_etl.connectors.files.csv.scan import as_text, converted, csv_source, integers
+from prefect_etl.connectors.files.csv.scan import (
+    as_text,
+    converted,
+    csv_source,
+    guessed_integers,
+    integers,
+    with_guessed,
+)
 from prefect_etl.connectors.files.csv.types import detect
 from prefect_etl.connectors.files.form import Better, Explained
 from prefect_etl.connectors.files.place import Place
@@ -27,7 +34,7 @@ class _Csv:
         return detect(place, units)
 
     def settle(self, place: Place, reading: Reading, table: TableSchema | None) -> Reading:
-        return settle(reading, place.dataset, table)
+        return with_guessed(settle(reading, place.dataset, table), place.dataset, table)
 
     def better(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Better:
         return better(place, reading, units)
@@ -44,8 +51,9 @@ class _Csv:
                 yield with_notes(careful, reading, units)
             return
         source = csv_source(as_text(reading, integers(reading)), place.scanned(units))
+        selected = converted(reading.columns, guessed_integers(reading))
         rows = Relation(
-            f"SELECT {converted(reading.columns)}{unit_index(units)} FROM {source}",
+            f"SELECT {selected}{unit_index(units)} FROM {source}",
             whole_units=all_small(units),
         )
         yield with_notes(rows, reading, units)

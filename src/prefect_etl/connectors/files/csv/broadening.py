@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prefect_etl.connectors.files.csv.scan import as_text, csv_source, integers
+from prefect_etl.connectors.files.csv.scan import as_text, csv_source, guessed_integers, integers
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading
 from prefect_etl.connectors.files.settling import NUMBER
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # More digits than a double holds exactly.
 LONG_INTEGER = r"^[+-]?\d{16,}$"
+_NO_NUMBER = rf"{LONG_INTEGER}|^[+-]?0\d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +66,31 @@ def _misfits(
         return None
     failing = {name: count for name, _, count in rejects}
     whole = rows + sum(failing.values())
-    for name, count in _fractional(cursor, reading, files).items():
+    strict = guessed_integers(reading)
+    for name, count in _not_whole(cursor, reading, strict, files).items():
         failing[name] = failing.get(name, 0) + count
     return Misfits(failing, whole)
 
 
-def _fractional(
-    cursor: duckdb.DuckDBPyConnection, reading: Reading, files: Sequence[str]
+def _not_whole(
+    cursor: duckdb.DuckDBPyConnection,
+    reading: Reading,
+    strict: Sequence[str],
+    files: Sequence[str],
 ) -> dict[str, int]:
-    """Columns of whole numbers that have others too; the reader rounds them without a word."""
+    """Columns of whole numbers that have others too, which the reader takes without a word.
+
+    It rounds ``1.5``; and ``007`` is no number in the ``strict`` ones.
+    """
     names = integers(reading)
     if not names:
         return {}
     source = csv_source(as_text(reading, names), files)
-    tests = ", ".join(f"count_if(regexp_matches({identifier(name)}, '[.eE]'))" for name in names)
+    patterns = {name: f"[.eE]{'|^0[0-9]' if name in strict else ''}" for name in names}
+    tests = ", ".join(
+        f"count_if(regexp_matches({identifier(name)}, {literal(pattern)}))"
+        for name, pattern in patterns.items()
+    )
     found = cursor.execute(f"SELECT {tests} FROM {source}").fetchone() or ()
     return {name: count for name, count in zip(names, found, strict=True) if count}
 
@@ -114,7 +126,7 @@ def all_hold(place: Place, source: str, text: str, value: str, candidate: str) -
     """
     exact = ""
     if candidate == "DOUBLE":
-        exact = f" AND NOT regexp_matches({text}, {literal(LONG_INTEGER)})"
+        exact = f" AND NOT regexp_matches({text}, {literal(_NO_NUMBER)})"
     ((found,),) = place.session.query(
         f"SELECT bool_and({value} IS NOT NULL{exact}) FROM {source} WHERE {text} IS NOT NULL"
     )

@@ -19,8 +19,9 @@ from prefect_etl.connectors.files.csv.broadening import (
     misfits,
 )
 from prefect_etl.connectors.files.csv.careful.conversion import conversion
-from prefect_etl.connectors.files.csv.careful.reading import CAREFUL, HELD, Opened, held, opened
+from prefect_etl.connectors.files.csv.careful.reading import CAREFUL, Opened, opened
 from prefect_etl.connectors.files.csv.layout import Layout
+from prefect_etl.connectors.files.csv.scan import HELD, held
 from prefect_etl.connectors.files.form import Better
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading
@@ -43,7 +44,7 @@ def better(place: Place, reading: Reading, units: Sequence[Unit]) -> Better:
 
 def _better_with_care(place: Place, reading: Reading, units: Sequence[Unit]) -> Better:
     with opened(place, reading, units) as found:
-        fixed = held(place, reading.options)
+        fixed = held(place.dataset, reading.options)
         loose = {name: n for name, n in found.failures.items() if name not in fixed}
         if not loose:
             return Better()
@@ -75,7 +76,7 @@ def _decided(
 
 def _is_the_tables(place: Place, name: str, wider: str) -> bool:
     """Whether the table has a column of a type that does not become a wider one."""
-    there = place.dataset.columns.rename.get(name, name)
+    there = place.dataset.table_name_of(name)
     present = place.table.find(there) if place.table is not None else None
     if present is None or there in converted_later(place.dataset):
         return False

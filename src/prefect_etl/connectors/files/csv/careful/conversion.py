@@ -36,15 +36,27 @@ class Converted:
         return f"({self.text} IS NOT NULL AND {self.value} IS NULL)"
 
 
-def conversion(place: int, name: str, kind: str, layout: Layout) -> Converted:
+def conversion(
+    place: int, name: str, kind: str, layout: Layout, *, strict: bool = False
+) -> Converted:
     """How the field at a place becomes a column.
+
+    Args:
+        place: Of the field in its record, from 0.
+        name: The column's.
+        kind: Its type.
+        layout: How values are written.
+        strict: ``007`` is no whole number.
 
     Example:
         >>> conversion(0, "n", "DOUBLE", Layout()).value
         'TRY_CAST(c0 AS DOUBLE)'
     """
     text = f"c{place}"
-    return Converted(name, kind, text, _value(text, name, kind, layout))
+    value = _value(text, name, kind, layout)
+    if strict:
+        value = f"CASE WHEN NOT regexp_matches({text}, '^0[0-9]') THEN {value} END"
+    return Converted(name, kind, text, value)
 
 
 def _value(text: str, name: str, kind: str, layout: Layout) -> str:

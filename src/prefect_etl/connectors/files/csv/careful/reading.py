@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from prefect_etl.connectors.files.csv.careful.conversion import Converted, conversion
 from prefect_etl.connectors.files.csv.careful.rejects import put_aside
 from prefect_etl.connectors.files.csv.careful.spool import UNIT, Files, Spooled, spool
 from prefect_etl.connectors.files.csv.layout import Layout
+from prefect_etl.connectors.files.csv.scan import guessed_integers, held
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading
 from prefect_etl.core.aside import Aside
@@ -20,8 +20,8 @@ from prefect_etl.core.sql import identifier, literal
 from prefect_etl.core.unit import Unit
 from prefect_etl.errors import SourceReadError
 
-# Options of a reading: the layout, and columns whose type holds: what does not fit is put aside.
-CAREFUL, HELD = "careful", "held"
+# An option of a reading: the layout.
+CAREFUL = "careful"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,11 @@ def opened(place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Op
     with place.scratch() as folder:
         files = Files(place, layout, len(pairs), units)
         spooled = spool(files, folder)
-        columns = [conversion(n, name, kind, layout) for n, (name, kind) in enumerate(pairs)]
+        guessed = guessed_integers(reading)
+        columns = [
+            conversion(n, name, kind, layout, strict=name in guessed)
+            for n, (name, kind) in enumerate(pairs)
+        ]
         yield Opened(files, spooled, columns, _failures(place, spooled.path, columns))
 
 
@@ -82,11 +86,6 @@ def _failures(place: Place, path: Path, columns: Sequence[Converted]) -> dict[st
     return {column.name: count for column, count in zip(typed, found, strict=True) if count}
 
 
-def held(place: Place, options: Mapping[str, Any]) -> set[str]:
-    """Columns whose type is not a guess."""
-    return {*place.dataset.types, *options.get(HELD, ())}
-
-
 @contextmanager
 def careful_rows(place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Relation]:
     """The rows of the files of a batch.
@@ -95,7 +94,7 @@ def careful_rows(place: Place, reading: Reading, units: Sequence[Unit]) -> Itera
         SourceReadError: A guessed type does not hold, or most of a file is no record.
     """
     with opened(place, reading, units) as found:
-        firm = held(place, reading.options)
+        firm = held(place.dataset, reading.options)
         loose = [name for name in found.failures if name not in firm]
         if loose:
             raise SourceReadError(
