@@ -1,5 +1,7 @@
 """Encodings: valid UTF-8 always wins, others are told apart, and what is unsure is refused."""
 
+# ruff: noqa: RUF001  # letters that look alike are the point
+
 from __future__ import annotations
 
 from contextlib import suppress
@@ -63,9 +65,32 @@ def test_what_is_unsure_is_refused_with_the_place_of_the_byte() -> None:
 
 
 def test_text_of_no_candidate_is_refused() -> None:
-    russian = "id,town\n1,Москва\n2,Казань\n3,Самара\n4,Ярославль\n".encode("cp1251")
+    greek = "id,town\n1,Αθήνα\n2,Θεσσαλονίκη\n3,Πάτρα\n4,Ηράκλειο\n".encode("cp1253")
     with pytest.raises(SourceReadError, match="is no UTF-8"):
-        encoding_of(russian, whole=True, name="a.csv")
+        encoding_of(greek, whole=True, name="a.csv")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "Betrag;Verwendungszweck\n1;Miete\n2;Einkauf Müller\n"),
+        ("cp1252", "1;12,50 €\n2;9,99 €\n3;20 €\n"),
+        ("cp1252", "année;été\n1;forêt\n2;L’Haÿ\n3;garçon\n"),
+        ("cp1252", "MÜLLER;STRASSE\nKÖLN;GRÖSSE\n"),
+        ("cp850", "1;München\n2;Köln\n3;Straße\n"),
+        ("cp1250", "Jméno;Město\nŠtěpán;Plzeň\nŘehoř;Brno\n"),
+        ("cp1250", "1;Łódź\n2;Gdańsk\n3;Świętokrzyskie\n"),
+        ("cp1250", "1;Győr\n2;Székesfehérvár\n3;Hódmezővásárhely\n4;fűnyíró\n"),
+        ("cp1254", "1;İstanbul\n2;Muğla\n3;Kırşehir\n4;Eskişehir\n5;Diyarbakır\n"),
+        ("cp1251", "Код;Наименование\n1;Молоко\n2;Хлеб ржаной\n"),
+        ("cp1251", "1;Київ\n2;Львів\n3;Їжак\n"),
+        ("euc_jp", "1;ひらがなの文\n2;カタカナ\n"),
+    ],
+)
+def test_letters_that_are_natural_tell_an_encoding(encoding: str, text: str) -> None:
+    found = encoding_of(text.encode(encoding), whole=True, name="a.csv")
+    assert text.encode(encoding).decode(found.name) == text
+    assert found.confidence < 1
 
 
 def test_an_encoding_that_is_none_is_refused() -> None:

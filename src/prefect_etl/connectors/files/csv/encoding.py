@@ -1,7 +1,7 @@
 """Finds out how bytes of a file are to be read as text; where that is unsure, it says so.
 
 Valid UTF-8 always wins: text of another encoding is hardly ever valid UTF-8 by chance. Among the
-others the one is taken whose usual characters explain nearly all bytes beyond ASCII.
+others the one is taken in which the text is natural.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import codecs
 import re
 from dataclasses import dataclass
 
+from prefect_etl.connectors.files.csv.letters import LATIN, naturalness
 from prefect_etl.errors import SourceReadError
 
 _BOMS = (
@@ -19,18 +20,16 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_CANDIDATES = ("cp1252", "shift_jis", "gb18030")
+_ASIAN = ("shift_jis", "euc_jp", "gb18030")
+_CANDIDATES = (*LATIN, "cp1251", *_ASIAN)
 _SURE, _AHEAD = 0.75, 0.2
-# Fewer places beyond ASCII prove nothing.
-_PLACES = 2
+# By so much must another Latin encoding than the usual one be better: most letters are alike.
+_BETTER = 0.05
+# Fewer places beyond ASCII prove nothing; of Latin letters one within a word is enough to guess.
+_PLACES, _GUESSED = 2, 0.6
 # So few lines that are no UTF-8 are broken lines, not another encoding.
 _BROKEN = 0.05
 _HIGH = re.compile(rb"[\x80-\xff]+")
-# Letters of Western languages and signs that their texts have; seldom more than two together.
-_LATIN = frozenset(
-    "àáâãäåæçèéêëìíîïñòóôõöøùúûüýÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßœŒ€£°«»©®§½¿¡·\u00a0".encode("cp1252")
-    + b"\x85\x91\x92\x93\x94\x96\x97"  # dots, quotes and dashes
-)
 # Pairs of bytes that most characters of a text are: kana and the first level of kanji; hanzi.
 _JAPANESE = re.compile(rb"(?:[\x81-\x83][\x40-\xfc]|[\x88-\x97][\x40-\xfc])")
 _CHINESE = re.compile(rb"(?:[\xb0-\xd7][\xa1-\xfe]|[\xa1\xa3][\xa1-\xfe])")
@@ -97,17 +96,12 @@ def encoding_of(head: bytes, *, whole: bool, name: str) -> Guess:
         return Guess("utf-8", 1.0)
     if _is_broken_utf8(head):
         return Guess("utf-8", 0.8)
-    scores = sorted(((_score(head, c, whole=whole), c) for c in _CANDIDATES), reverse=True)
-    (best, chosen), (second, other) = scores[:2]
-    proven = len(_HIGH.findall(head)) >= _PLACES
-    if proven and best >= _SURE and best - second >= _AHEAD:
-        return Guess(chosen, round(min(best, 0.95), 2))
-    opinion = _opinion(head) if proven else None
-    if opinion in (chosen, other) and best >= _SURE:
-        return Guess(opinion, 0.6)
+    if likely := _likely(head, whole=whole):
+        return likely
     raise SourceReadError(
         f"{name} is no UTF-8 (byte 0x{head[bad]:02X} at {bad}), and what it is cannot be told",
-        hint=f"Say it with encoding: {', '.join(_CANDIDATES)}, iso8859-1, … are candidates.",
+        hint="Say it with encoding: cp1252, cp1250, cp850, iso8859-1, cp1251, shift_jis, gb18030, "
+        "… are candidates.",
     )
 
 
@@ -145,30 +139,41 @@ def _is_broken_utf8(head: bytes) -> bool:
     high = [line for line in lines if not line.isascii()]
     if 2 * len(bad) < len(high):
         return True
-    strange = all(_score(line, "cp1252", whole=True) < _SURE for line in bad)
+    strange = all(naturalness(line, "cp1252").share < _SURE for line in bad)
     return strange and len(bad) <= _BROKEN * len(lines)
 
 
-def _score(head: bytes, encoding: str, *, whole: bool) -> float:
-    """How much of what is beyond ASCII is usual in an encoding; 0 where it is not possible."""
-    try:
-        codecs.getincrementaldecoder(encoding)().decode(head, final=whole)
-    except UnicodeDecodeError:
-        return 0.0
-    runs = _HIGH.findall(head)
-    high = sum(map(len, runs))
-    if not high:
-        return 0.0
-    if encoding == "cp1252":
-        return sum(byte in _LATIN for run in runs if len(run) <= 2 for byte in run) / high
+def _likely(head: bytes, *, whole: bool) -> Guess | None:
+    """The encoding in which the text is natural; None where none is, or several are."""
+    found = {name: naturalness(head, name, whole=whole) for name in _CANDIDATES}
+    latin = max(LATIN, key=lambda name: found[name].share + (_BETTER if name == LATIN[0] else 0))
+    shares = {latin: found[latin].share, "cp1251": found["cp1251"].share}
+    shares |= {name: _asian_share(head, name, found[name].share) for name in _ASIAN}
+    (best, chosen), (second, other) = sorted(
+        ((share, name) for name, share in shares.items()), reverse=True
+    )[:2]
+    places = found[chosen].places
+    if best < _SURE or places < (1 if chosen in LATIN else _PLACES):
+        return None
+    if best - second < _AHEAD:
+        return Guess(chosen, _GUESSED) if _opinion(head, (chosen, other)) == chosen else None
+    return Guess(chosen, _GUESSED if places < _PLACES else round(min(best, 0.95), 2))
+
+
+def _asian_share(head: bytes, encoding: str, natural: float) -> float:
+    """How much of a text is natural, and of the characters that most texts are made of."""
+    high = sum(map(len, _HIGH.findall(head))) or 1
+    usual = 1.0
     if encoding == "shift_jis":
-        return min(1.0, sum(sum(b > 0x7F for b in p) for p in _JAPANESE.findall(head)) / high)
-    return min(1.0, 2 * len(_CHINESE.findall(head)) / high)
+        usual = sum(sum(b > 0x7F for b in pair) for pair in _JAPANESE.findall(head)) / high
+    elif encoding == "gb18030":
+        usual = 2 * len(_CHINESE.findall(head)) / high
+    return min(1.0, usual) * natural
 
 
-def _opinion(head: bytes) -> str | None:
+def _opinion(head: bytes, of: tuple[str, str]) -> str | None:
     """What another package thinks."""
     from charset_normalizer import from_bytes
 
-    best = from_bytes(head[: 16 << 10], cp_isolation=list(_CANDIDATES)).best()
+    best = from_bytes(head[: 16 << 10], cp_isolation=list(of)).best()
     return None if best is None else codecs.lookup(best.encoding).name
