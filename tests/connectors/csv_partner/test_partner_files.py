@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import prefect_etl
+from prefect_etl.errors import SourceReadError
 
 FILES: dict[str, tuple[str | bytes, str, list[tuple[Any, ...]]]] = {
     "semicolons and quoted commas": (
@@ -49,6 +50,16 @@ FILES: dict[str, tuple[str | bytes, str, list[tuple[Any, ...]]]] = {
         "id||n\n" + "".join(f"{n}||0\n" for n in range(1000, 26000)) + "007||1\n",
         "utf-8",
         [*((str(n), 0) for n in range(1000, 26000)), ("007", 1)],
+    ),
+    "a line of Excel's that names the delimiter": (
+        "sep=;\r\nid;name\r\n1;a,b\r\n2;c\r\n",
+        "utf-8",
+        [(1, "a,b"), (2, "c")],
+    ),
+    "the same in an encoding of Windows": (
+        "sep=;\r\nid;Straße\r\n1;Köln\r\n",
+        "cp1252",
+        [(1, "Köln")],
     ),
     "JSON in cells": (
         'id,payload\n1,"{""a"": 1, ""b"": [1,2]}"\n2,"{""a"": 2, ""b"": []}"\n',
@@ -121,3 +132,9 @@ def test_a_partners_file_is_read_as_it_is_meant(tmp_path, name):
     plain = [tuple(v if isinstance(v, int | float) else str(v) for v in row) for row in rows]
     assert plain == truth
     assert found.rejects.num_rows == 0
+
+
+def test_a_page_of_html_is_called_one(tmp_path):
+    (tmp_path / "a.csv").write_text("<!DOCTYPE html>\n<title>Login, please</title>\n")
+    with pytest.raises(SourceReadError, match="is a page of HTML or XML, no CSV"):
+        prefect_etl.read(tmp_path / "a.csv")

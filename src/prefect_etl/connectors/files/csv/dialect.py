@@ -15,10 +15,12 @@ from prefect_etl.connectors.files.config import FilesDataset, Format
 from prefect_etl.connectors.files.csv.careful.reading import CAREFUL
 from prefect_etl.connectors.files.csv.finding import (
     Found,
+    assert_no_page,
     decoded,
     encoding_in,
     find,
     head_of,
+    named_delimiter,
     sampled,
     unlike,
 )
@@ -58,13 +60,26 @@ def sniff(cursor: duckdb.DuckDBPyConnection, place: Place, unit: Unit) -> Readin
     if encoding != "utf-8" or _wants_care(dataset):
         return careful(place, unit, find(place, unit))
     text = sampled(decoded(head, encoding))
+    assert_no_page(text, f"{dataset.name}: {unit.position}")
     pinned = _pinned(dataset, place.kind(unit))
+    if named_delimiter(dataset, text) is not None:
+        return _found(cursor, place, unit, pinned, find(place, unit))
     reading = _tried(cursor, place, unit, pinned)
     if reading is not None and _is_sound(reading, text, dataset):
         named = _renamed(reading, text)
         return careful(place, unit, found) if (found := _finer(place, unit, named, text)) else named
     found = find(place, unit)
     _assert_all_lines(place, unit, reading, found, text)
+    return _found(cursor, place, unit, pinned, found)
+
+
+def _found(
+    cursor: duckdb.DuckDBPyConnection,
+    place: Place,
+    unit: Unit,
+    pinned: dict[str, Any],
+    found: Found,
+) -> Reading:
     return _plain(cursor, place, unit, pinned, found) or careful(place, unit, found)
 
 

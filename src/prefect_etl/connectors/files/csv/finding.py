@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -30,6 +31,8 @@ _HEAD = 1 << 20
 _WHOLE = 256 << 20
 _ALL_RECORDS = 10_000_000
 _FEW_LINES = 20
+_NAMED = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\r|\n)', re.IGNORECASE)
+_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body|\?xml)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ def find(place: Place, unit: Unit) -> Found:
         )
     guess = encoding_in(dataset, head, where)
     text = decoded(head, guess.name)
+    assert_no_page(text, where)
     layout, confidence = _dialect(place, unit, text, guess.name)
     most = _ALL_RECORDS if to_its_end else 2000
     sample = Sample.of(text if to_its_end else sampled(text), layout, most)
@@ -127,6 +131,31 @@ def sampled(text: str) -> str:
     return part[: end + 1] if part.count("\n") + part.count("\r") >= _FEW_LINES else text
 
 
+def assert_no_page(text: str, where: str) -> None:
+    """Refuse what a server sends where it cannot send the file.
+
+    Raises:
+        SourceReadError: It is HTML or XML.
+    """
+    if _PAGE.match(text):
+        raise SourceReadError(
+            f"{where} is a page of HTML or XML, no CSV",
+            hint="It is probably an error or a login page that was saved under this name: fetch "
+            "the file again.",
+        )
+
+
+def named_delimiter(dataset: FilesDataset, text: str) -> str | None:
+    r"""The delimiter that a first line of its own names, as Excel writes and reads it.
+
+    Example:
+        >>> named_delimiter(FilesDataset(name="d", path="*.csv"), "sep=;\nid;name\n")
+        ';'
+    """
+    found = _NAMED.match(text) if dataset.skip is None and dataset.delimiter is None else None
+    return found[1] if found else None
+
+
 def _dialect(place: Place, unit: Unit, text: str, encoding: str) -> tuple[Layout, float]:
     dataset = place.dataset
     quote = '"' if dataset.quote is None else dataset.quote
@@ -137,13 +166,16 @@ def _dialect(place: Place, unit: Unit, text: str, encoding: str) -> tuple[Layout
     }
     if place.kind(unit) == "tsv":
         pinned = {"delimiter": "\t", **pinned}
+    named = named_delimiter(dataset, text)
+    if named is not None:
+        pinned["delimiter"] = named
     known = Layout(
         encoding=encoding,
         delimiter=pinned.get("delimiter", ","),
         quote=quote,
         escape=pinned.get("escape", quote),
         comment=dataset.comment or "",
-        first=(dataset.skip or 0) + 1,
+        first=(dataset.skip or 0) + 1 + (named is not None),
     )
     return best_dialect(sampled(text), known, set(pinned))
 

@@ -12,7 +12,13 @@ from prefect_etl.connectors.files.config import FilesDataset
 from prefect_etl.connectors.files.csv.broadening import LONG_INTEGER
 from prefect_etl.connectors.files.csv.careful.reading import CAREFUL
 from prefect_etl.connectors.files.csv.dialect import sniff
-from prefect_etl.connectors.files.csv.finding import Head, decoded, encoding_in, head_of
+from prefect_etl.connectors.files.csv.finding import (
+    Head,
+    decoded,
+    encoding_in,
+    head_of,
+    named_delimiter,
+)
 from prefect_etl.connectors.files.csv.opinion import DELIMITERS
 from prefect_etl.connectors.files.csv.scan import as_text, csv_source
 from prefect_etl.connectors.files.place import Place
@@ -97,7 +103,8 @@ def _alike(dataset: FilesDataset, head: Head, encoding: str, unit: Unit) -> tupl
     if dataset.footer or dataset.block:
         return (encoding, unit.position)  # where their tables end is their own
     lines = decoded(head, encoding).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    rest = lines[dataset.skip or 0 :]
+    named = named_delimiter(dataset, "\n".join(lines[:2])) is not None
+    rest = lines[(dataset.skip or 0) + named :]
     first = next((n for n, line in enumerate(rest) if line.strip()), 0)
     header = rest[first] if rest else ""
     signs = any(sign in header for sign in DELIMITERS)
