@@ -130,8 +130,10 @@ def nests_json(kind: str) -> bool:
 
 
 _INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
+# Digits that count nothing: the numbers of an agent, or of a telephone.
+NO_COUNT = r"^(0[0-9]|\+)"
 _NOT_WHOLE = 'column "{}" has a number that is not whole'
-_NO_NUMBER = 'column "{}" has digits that begin with a zero, which count nothing'
+_NO_NUMBER = 'column "{}" has digits after a zero or a plus, which count nothing'
 
 
 def is_integer(kind: str) -> bool:
@@ -153,7 +155,7 @@ def whole_numbers(columns: Sequence[str], kind: str, strict: Sequence[str] = ())
     Args:
         columns: Names of columns of text.
         kind: The integer type of the first.
-        strict: Those in which ``007`` is no number.
+        strict: Those in which ``007`` and ``+49`` are no numbers.
     """
     others = [identifier(name) for name in columns if name not in strict]
     apart = [part for name in strict for part in ("','", identifier(name))]
@@ -161,12 +163,13 @@ def whole_numbers(columns: Sequence[str], kind: str, strict: Sequence[str] = ())
     wrong = [f"contains({together}, {literal(sign)})" for sign in ".eE"]
     if strict:
         wrong.append(f"contains({together}, ',0') AND regexp_matches({together}, ',0[0-9]')")
+        wrong.append(f"contains({together}, ',+')")
     said = " ".join(
         f"WHEN regexp_matches({identifier(name)}, {literal(pattern)}) "
         f"THEN {literal(message.format(name))}"
         for names, pattern, message in (
             (columns, "[.eE]", _NOT_WHOLE),
-            (strict, "^0[0-9]", _NO_NUMBER),
+            (strict, NO_COUNT, _NO_NUMBER),
         )
         for name in names
     )

@@ -9,6 +9,7 @@ import pytest
 import prefect_etl
 from prefect_etl.errors import SourceReadError
 
+LATE = "id,n\n" + "".join(f"{n},0\n" for n in range(1000, 26000))
 FILES: dict[str, tuple[str | bytes, str, list[tuple[Any, ...]]]] = {
     "semicolons and quoted commas": (
         'id;name;note\n1;"Smith, John";"a;b"\n2;"Doe, Jane";c\n3;"X, Y";"say ""hi"""\n',
@@ -42,7 +43,7 @@ FILES: dict[str, tuple[str | bytes, str, list[tuple[Any, ...]]]] = {
         [("007", "01234", 1), ("008", "90210", 2), ("123", "00501", 3)],
     ),
     "zeros at the beginning, late": (
-        "id,n\n" + "".join(f"{n},0\n" for n in range(1000, 26000)) + "007,1\n",
+        LATE + "007,1\n",
         "utf-8",
         [*((str(n), 0) for n in range(1000, 26000)), ("007", 1)],
     ),
@@ -60,6 +61,21 @@ FILES: dict[str, tuple[str | bytes, str, list[tuple[Any, ...]]]] = {
         "sep=;\r\nid;Straße\r\n1;Köln\r\n",
         "cp1252",
         [(1, "Köln")],
+    ),
+    "a telephone's number, late": (
+        LATE + "+49170,1\n",
+        "utf-8",
+        [*((str(n), 0) for n in range(1000, 26000)), ("+49170", 1)],
+    ),
+    "a name like a power of ten, late": (
+        LATE + "12E4,1\n",
+        "utf-8",
+        [*((str(n), 0) for n in range(1000, 26000)), ("12E4", 1)],
+    ),
+    "names like powers of ten": (
+        "sku,n\n12E4,1\n55E10,2\n71,3\n",
+        "utf-8",
+        [("12E4", 1), ("55E10", 2), ("71", 3)],
     ),
     "JSON in cells": (
         'id,payload\n1,"{""a"": 1, ""b"": [1,2]}"\n2,"{""a"": 2, ""b"": []}"\n',
@@ -138,3 +154,29 @@ def test_a_page_of_html_is_called_one(tmp_path):
     (tmp_path / "a.csv").write_text("<!DOCTYPE html>\n<title>Login, please</title>\n")
     with pytest.raises(SourceReadError, match="is a page of HTML or XML, no CSV"):
         prefect_etl.read(tmp_path / "a.csv")
+
+
+MANY = "".join(f"{n},n{n}\n" for n in range(30_000))
+
+
+@pytest.mark.parametrize(
+    ("text", "types", "line"),
+    [
+        ("id,name\n1,a\n2,b\nid,name\n3,c\n", ["int64", "string"], 4),
+        ("code,name\nA,x\ncode,name\nB,y\n", ["string", "string"], 3),
+        (f"id,name\n{MANY}id,name\n1,c\n", ["int64", "string"], 30_002),
+        ("id||name\n1||a\nid||name\n3||c\n", ["int64", "string"], 3),
+    ],
+)
+def test_a_header_line_that_comes_again_is_put_aside(tmp_path, text, types, line):
+    (tmp_path / "a.csv").write_text(text)
+    found = prefect_etl.read(tmp_path / "a.csv")
+    assert [str(kind) for kind in found.table.schema.types] == types
+    (reject,) = found.rejects.to_pylist()
+    assert (reject["rule"], reject["line"]) == ("csv.header", line)
+
+
+def test_a_header_line_that_comes_again_fails_a_file_where_that_is_asked_for(tmp_path):
+    (tmp_path / "a.csv").write_text("id,name\n1,a\n2,b\nid,name\n3,c\n")
+    with pytest.raises(SourceReadError, match="line 4: it is the header line again"):
+        prefect_etl.read(tmp_path / "a.csv", bad_rows="fail")

@@ -11,6 +11,7 @@ from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading
 from prefect_etl.connectors.files.settling import NUMBER
 from prefect_etl.core.sql import identifier, literal
+from prefect_etl.core.types import NO_COUNT
 from prefect_etl.core.unit import Unit
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 # More digits than a double holds exactly.
 LONG_INTEGER = r"^[+-]?\d{16,}$"
-_NO_NUMBER = rf"{LONG_INTEGER}|^[+-]?0\d"
+# What a double would not give back: 1e5 without a point or a sign is a name as well.
+EXPONENT = r"^\d+[eE]\d+$"
+_NO_NUMBER = rf"{LONG_INTEGER}|^[+-]?0\d|^\+|{EXPONENT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,26 @@ def _misfits(
         cursor.execute("DROP TABLE IF EXISTS _etl_reject_scans")
     if any(kind != "CAST" for _, kind, _ in rejects):
         return None
+    if rejects and _has_header_again(cursor, reading, files):
+        return None
     failing = {name: count for name, _, count in rejects}
     whole = rows + sum(failing.values())
     strict = guessed_integers(reading)
     for name, count in _not_whole(cursor, reading, strict, files).items():
         failing[name] = failing.get(name, 0) + count
     return Misfits(failing, whole)
+
+
+def _has_header_again(
+    cursor: duckdb.DuckDBPyConnection, reading: Reading, files: Sequence[str]
+) -> bool:
+    """Whether a record names the columns once more."""
+    names = reading.columns.names
+    if len(names) < 2 or not reading.options.get("header"):
+        return False
+    source = csv_source(as_text(reading, names), files)
+    same = " AND ".join(f"trim({identifier(name)}) = {literal(name)}" for name in names)
+    return bool(cursor.execute(f"SELECT 1 FROM {source} WHERE {same} LIMIT 1").fetchone())
 
 
 def _not_whole(
@@ -80,13 +97,13 @@ def _not_whole(
 ) -> dict[str, int]:
     """Columns of whole numbers that have others too, which the reader takes without a word.
 
-    It rounds ``1.5``; and ``007`` is no number in the ``strict`` ones.
+    It rounds ``1.5``; and ``007`` and ``+49`` are no numbers in the ``strict`` ones.
     """
     names = integers(reading)
     if not names:
         return {}
     source = csv_source(as_text(reading, names), files)
-    patterns = {name: f"[.eE]{'|^0[0-9]' if name in strict else ''}" for name in names}
+    patterns = {name: f"[.eE]|{NO_COUNT}" if name in strict else "[.eE]" for name in names}
     tests = ", ".join(
         f"count_if(regexp_matches({identifier(name)}, {literal(pattern)}))"
         for name, pattern in patterns.items()

@@ -128,6 +128,8 @@ def _is_sound(reading: Reading, text: str, dataset: FilesDataset) -> bool:
         return False
     lines = text.split("\n")[skip:]
     header = lines[0] if lines else ""
+    if options["header"] and width > 1 and header in lines[1:]:
+        return False
     if dataset.delimiter is None and (width == 1 or sign not in _USUAL):
         looked_at = text if width == 1 else header
         if any(other in looked_at for other in DELIMITERS):
@@ -231,6 +233,8 @@ def _plain(
 ) -> Reading | None:
     """What the engine finds when it is told the layout; None where it cannot be, or errs."""
     layout = found.layout
+    if found.repeated:
+        return None
     fixed = (layout.last, layout.decimal, layout.thousands, layout.dates, layout.comment)
     if fixed != (None, ".", "", None, "") or layout.header > 1 or len(layout.delimiter) > 1:
         return None

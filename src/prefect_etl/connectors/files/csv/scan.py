@@ -29,7 +29,7 @@ def integers(reading: Reading) -> list[str]:
 def with_guessed(reading: Reading, dataset: FilesDataset, table: TableSchema | None) -> Reading:
     """The same, with the columns of whole numbers that neither the user nor the table calls so.
 
-    In these ``007`` is no number, wherever it comes first: it would be 7.
+    In these ``007`` and ``+49`` are no numbers, wherever they come first: they would be 7 and 49.
     """
     known = table or TableSchema(())
     guessed = [

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prefect_etl.connectors.files.config import FilesDataset
-from prefect_etl.connectors.files.csv.broadening import LONG_INTEGER
+from prefect_etl.connectors.files.csv.broadening import EXPONENT, LONG_INTEGER
 from prefect_etl.connectors.files.csv.careful.reading import CAREFUL
 from prefect_etl.connectors.files.csv.dialect import sniff
 from prefect_etl.connectors.files.csv.finding import (
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # So many files of one header are looked at, spread over all of them.
 _SAMPLED_FILES = 8
 _WHOLE = r"\s*[+-]?\d+\s*"
+_WHOLE_OR_EXPONENT = rf"^\d+$|{EXPONENT}"
 _SAMPLED_ROWS = 20_480
 _TITLES = 12
 
@@ -117,7 +118,7 @@ def _alike(dataset: FilesDataset, head: Head, encoding: str, unit: Unit) -> tupl
 def _with_long_integers(
     cursor: duckdb.DuckDBPyConnection, place: Place, reading: Reading, unit: Unit
 ) -> TableSchema:
-    """Columns of integers that are too long for BIGINT; the sniffer would make them DOUBLE."""
+    """Integers that are too long for BIGINT, and names like 12E4; the sniffer says DOUBLE."""
     doubles = [column.name for column in reading.columns if column.type == "DOUBLE"]
     if not doubles or CAREFUL in reading.options:  # these were told by their texts
         return reading.columns
@@ -125,6 +126,8 @@ def _with_long_integers(
     source = csv_source(as_text(reading, doubles), place.scanned([unit]), ignore_errors=True)
     tests = ", ".join(
         f"bool_or(regexp_matches({name}, {literal(LONG_INTEGER)})), "
+        f"bool_and(regexp_matches({name}, {literal(_WHOLE_OR_EXPONENT)})) "
+        f"AND bool_or(regexp_matches({name}, {literal(EXPONENT)})), "
         f"bool_and(regexp_full_match({name}, {literal(_WHOLE)}))"
         for name in map(identifier, doubles)
     )
@@ -137,8 +140,10 @@ def _with_long_integers(
     )
     types = {
         name: "HUGEINT" if whole else "VARCHAR"
-        for name, long, whole in zip(doubles, found[::2], found[1::2], strict=True)
-        if long
+        for name, long, named, whole in zip(
+            doubles, found[::3], found[1::3], found[2::3], strict=True
+        )
+        if long or named
     }
     return retyped(reading.columns, types)
 

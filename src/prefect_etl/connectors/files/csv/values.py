@@ -9,7 +9,10 @@ from datetime import datetime
 from typing import Any
 
 # What begins with a zero that counts nothing is no number: 007 would be 7.
-_WHOLE = re.compile(r"[+-]?(?:0|[1-9]\d{0,17})")
+_WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,17})")
+# Whole numbers of which some have a plus, or an E without a point or a sign: rather the numbers
+# of telephones, and names like 12E4.
+_NAMED = re.compile(r"\+?\d+(?:[eE]\d+)?|-\d+")
 _LONG = re.compile(r"[+-]?[1-9]\d{18,36}")
 _REAL = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _TRUTH = re.compile(r"true|false", re.IGNORECASE)
@@ -113,7 +116,8 @@ def plain_type(values: Sequence[str]) -> str:
     if all(_WHOLE.fullmatch(v) or _LONG.fullmatch(v) for v in map(str.strip, values)):
         return "HUGEINT"
     long = any(_LONG.fullmatch(value.strip()) for value in values)
-    return "DOUBLE" if _all(_REAL, values) and not long else "VARCHAR"
+    named = _all(_NAMED, values) and not _all(_WHOLE, values)
+    return "DOUBLE" if _all(_REAL, values) and not (long or named) else "VARCHAR"
 
 
 def may_be_typed(values: Sequence[str]) -> bool:
@@ -163,7 +167,7 @@ def _is_dates(values: Sequence[str]) -> bool:
 
 def _number(values: Sequence[str], decimal: str, thousands: str) -> str | None:
     """BIGINT or DOUBLE, where all values are numbers that are spelled so."""
-    if not values:
+    if not values or (_all(_NAMED, values) and not _all(_WHOLE, values)):
         return None
     sign = _SPACES if thousands == " " else f"[{thousands}]"
     grouped = rf"[1-9]\d{{0,2}}(?:{sign}\d{{3}})+|" if thousands else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prefect_etl.connectors.files.csv.layout import Layout
 from prefect_etl.core.sql import literal, literals
-from prefect_etl.core.types import is_integer
+from prefect_etl.core.types import NO_COUNT, is_integer
 
 _BLANKS = "[ \u00a0\u202f\u2009]"
 _NUMBER = re.compile(r"DOUBLE|FLOAT|DECIMAL.*")
@@ -35,6 +35,34 @@ class Converted:
         """SQL: whether the text is no value of the type."""
         return f"({self.text} IS NOT NULL AND {self.value} IS NULL)"
 
+    @property
+    def test(self) -> Test:
+        """What puts a record aside."""
+        return Test(f"csv.type.{self.name}", f"{self.name} is no {self.kind}", self.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """What puts records aside that were read: a rule, the reason in words, and SQL that tells."""
+
+    rule: str
+    reason: str
+    failed: str
+
+
+def header_again(layout: Layout) -> Test | None:
+    """The test for records that name the columns once more; None where it would prove nothing.
+
+    Example:
+        >>> header_again(Layout(names=("id", "n"))).failed
+        "(coalesce(trim(c0) = 'id' AND trim(c1) = 'n', FALSE))"
+    """
+    if layout.header != 1 or len(layout.names) < 2:
+        return None
+    cells = (f"trim(c{n}) = {literal(name)}" for n, name in enumerate(layout.names))
+    same = f"(coalesce({' AND '.join(cells)}, FALSE))"
+    return Test("csv.header", "it is the header line again", same)
+
 
 def conversion(
     place: int, name: str, kind: str, layout: Layout, *, strict: bool = False
@@ -46,7 +74,7 @@ def conversion(
         name: The column's.
         kind: Its type.
         layout: How values are written.
-        strict: ``007`` is no whole number.
+        strict: ``007`` and ``+49`` are no whole numbers.
 
     Example:
         >>> conversion(0, "n", "DOUBLE", Layout()).value
@@ -55,7 +83,7 @@ def conversion(
     text = f"c{place}"
     value = _value(text, name, kind, layout)
     if strict:
-        value = f"CASE WHEN NOT regexp_matches({text}, '^0[0-9]') THEN {value} END"
+        value = f"CASE WHEN NOT regexp_matches({text}, {literal(NO_COUNT)}) THEN {value} END"
     return Converted(name, kind, text, value)
 
 

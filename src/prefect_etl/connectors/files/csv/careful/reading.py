@@ -7,7 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefect_etl.connectors.files.csv.careful.conversion import Converted, conversion
+from prefect_etl.connectors.files.csv.careful.conversion import (
+    Converted,
+    Test,
+    conversion,
+    header_again,
+)
 from prefect_etl.connectors.files.csv.careful.rejects import put_aside
 from prefect_etl.connectors.files.csv.careful.spool import UNIT, Files, Spooled, spool
 from prefect_etl.connectors.files.csv.layout import Layout
@@ -33,12 +38,14 @@ class Opened:
         spooled: Their records.
         columns: How fields become columns.
         failures: Columns with values that do not fit: how many.
+        repeated: The test for header lines within the table; None where there are none.
     """
 
     files: Files
     spooled: Spooled
     columns: Sequence[Converted]
     failures: Mapping[str, int]
+    repeated: Test | None = None
 
     @property
     def source(self) -> str:
@@ -46,14 +53,15 @@ class Opened:
         return f"read_parquet({literal(self.spooled.path)})"
 
     @property
-    def misfitting(self) -> list[Converted]:
-        """Columns with values that do not fit."""
-        return [column for column in self.columns if column.name in self.failures]
+    def tests(self) -> list[Test]:
+        """What records break."""
+        misfitting = [column.test for column in self.columns if column.name in self.failures]
+        return [*([self.repeated] if self.repeated else []), *misfitting]
 
     @property
     def fitting(self) -> str:
         """SQL: the records whose values fit."""
-        tests = " AND ".join(f"NOT {column.failed}" for column in self.misfitting)
+        tests = " AND ".join(f"NOT {test.failed}" for test in self.tests)
         return f"{self.source} WHERE {tests}" if tests else self.source
 
 
@@ -74,16 +82,29 @@ def opened(place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Op
             conversion(n, name, kind, layout, strict=name in guessed)
             for n, (name, kind) in enumerate(pairs)
         ]
-        yield Opened(files, spooled, columns, _failures(place, spooled.path, columns))
+        repeated = header_again(layout)
+        if repeated is not None and not _counts(place, spooled.path, [repeated.failed])[0]:
+            repeated = None
+        failures = _failures(place, spooled.path, columns, repeated)
+        yield Opened(files, spooled, columns, failures, repeated)
 
 
-def _failures(place: Place, path: Path, columns: Sequence[Converted]) -> dict[str, int]:
+def _failures(
+    place: Place, path: Path, columns: Sequence[Converted], repeated: Test | None
+) -> dict[str, int]:
     typed = [column for column in columns if column.value != column.text]
-    if not typed:
-        return {}
-    counts = ", ".join(f"count(*) FILTER (WHERE {column.failed})" for column in typed)
+    but = f" AND NOT {repeated.failed}" if repeated else ""
+    counts = _counts(place, path, [f"{column.failed}{but}" for column in typed])
+    return {column.name: count for column, count in zip(typed, counts, strict=True) if count}
+
+
+def _counts(place: Place, path: Path, conditions: Sequence[str]) -> Sequence[int]:
+    """How many records meet each of some conditions."""
+    if not conditions:
+        return ()
+    counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in conditions)
     (found,) = place.session.query(f"SELECT {counts} FROM read_parquet({literal(path)})")
-    return {column.name: count for column, count in zip(typed, found, strict=True) if count}
+    return found
 
 
 @contextmanager
@@ -101,7 +122,7 @@ def careful_rows(place: Place, reading: Reading, units: Sequence[Unit]) -> Itera
                 f"{units[0].position}: values of column {loose[0]} are of another type than others",
                 hint=f"Say which it is with types: {{{loose[0]}: VARCHAR}}.",
             )
-        aside = put_aside(found.files, found.spooled, found.misfitting)
+        aside = put_aside(found.files, found.spooled, found.tests)
         assert_mostly_read(place, units, found.spooled, aside)
         yield Relation(
             f"SELECT {_selected(found.columns, units)} FROM {found.fitting}", aside=lambda: aside

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from prefect_etl.connectors.files.csv.careful.conversion import Converted
+from prefect_etl.connectors.files.csv.careful.conversion import Test
 from prefect_etl.connectors.files.csv.careful.manner import Fault
 from prefect_etl.connectors.files.csv.careful.spool import (
     LINE,
@@ -24,19 +24,19 @@ from prefect_etl.core.aside import REJECT_COLUMNS, Aside
 from prefect_etl.core.sql import literal
 
 
-def put_aside(files: Files, spooled: Spooled, columns: Sequence[Converted]) -> Aside:
-    """Put records aside that have a value of another type; tell of all that are.
+def put_aside(files: Files, spooled: Spooled, tests: Sequence[Test]) -> Aside:
+    """Put records aside that break a test; tell of all that are aside.
 
     Args:
         files: What was read.
         spooled: Their records.
-        columns: Those that have values that do not fit.
+        tests: Those that records break.
 
     Raises:
         SourceReadError: There is one, and it is not allowed.
     """
     counts, rejects = dict(spooled.aside), spooled.faults
-    misfits = _misfits(files.place, spooled.path, columns)
+    misfits = _misfits(files.place, spooled.path, tests)
     if misfits and files.place.dataset.bad_rows == "fail":
         unit, found = next(iter(misfits.items()))
         line, said = next(iter(found.items()))
@@ -52,24 +52,21 @@ def put_aside(files: Files, spooled: Spooled, columns: Sequence[Converted]) -> A
     return Aside(rejects if counts else None, counts, tuple(spooled.repairs))
 
 
-def _reason(column: Converted) -> tuple[str, str]:
-    return f"csv.type.{column.name}", f"{column.name} is no {column.kind}"
-
-
 def _misfits(
-    place: Place, path: Path, columns: Sequence[Converted]
+    place: Place, path: Path, tests: Sequence[Test]
 ) -> dict[int, dict[int, tuple[str, str]]]:
     """By unit: lines of records that do not fit, each with the first rule that it breaks."""
-    if not columns:
+    if not tests:
         return {}
-    which = " ".join(f"WHEN {column.failed} THEN {n}" for n, column in enumerate(columns))
+    which = " ".join(f"WHEN {test.failed} THEN {n}" for n, test in enumerate(tests))
     rows = place.session.query(
         f"SELECT * FROM (SELECT {UNIT}, {LINE}, CASE {which} END AS failed "
         f"FROM read_parquet({literal(path)})) WHERE failed IS NOT NULL ORDER BY ALL"
     )
     found: dict[int, dict[int, tuple[str, str]]] = {}
-    for unit, line, column in rows:
-        found.setdefault(unit, {})[line] = _reason(columns[column])
+    for unit, line, broken in rows:
+        test = tests[broken]
+        found.setdefault(unit, {})[line] = test.rule, test.reason
     return found
 
 
