@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from prefect_etl.connectors.files.csv.careful.reading import CAREFUL, careful_rows
 from prefect_etl.connectors.files.csv.explaining import explain, with_notes
+from prefect_etl.connectors.files.csv.joins import unread
 from prefect_etl.connectors.files.csv.locating import lines_of
 from prefect_etl.connectors.files.csv.refining import better
 from prefect_etl.connectors.files.csv.scan import (
@@ -51,7 +52,7 @@ class _Csv:
                 yield with_notes(careful, reading, units)
             return
         source = csv_source(as_text(reading, integers(reading)), place.scanned(units))
-        selected = converted(reading.columns, guessed_integers(reading))
+        selected = converted(reading.columns, guessed_integers(reading), unread(reading.columns))
         rows = Relation(
             f"SELECT {selected}{unit_index(units)} FROM {source}",
             whole_units=all_small(units),

@@ -25,6 +25,7 @@ from prefect_etl.connectors.files.csv.finding import (
     unlike,
 )
 from prefect_etl.connectors.files.csv.header import odd_names, unique_names
+from prefect_etl.connectors.files.csv.joins import is_joined
 from prefect_etl.connectors.files.csv.layout import Layout
 from prefect_etl.connectors.files.csv.opinion import DELIMITERS, SINGLE, best_dialect
 from prefect_etl.connectors.files.csv.refining import layout_of
@@ -57,9 +58,10 @@ def sniff(cursor: duckdb.DuckDBPyConnection, place: Place, unit: Unit) -> Readin
     dataset = place.dataset
     head = head_of(place, unit)
     encoding = encoding_in(dataset, head, f"{dataset.name}: {unit.position}").name
-    if encoding != "utf-8" or _wants_care(dataset):
+    beginning = decoded(head, encoding)
+    if encoding != "utf-8" or _wants_care(dataset) or is_joined(beginning, dataset.skip or 0):
         return careful(place, unit, find(place, unit))
-    text = sampled(decoded(head, encoding))
+    text = sampled(beginning)
     assert_no_page(text, f"{dataset.name}: {unit.position}")
     pinned = _pinned(dataset, place.kind(unit))
     if named_delimiter(dataset, text) is not None:
@@ -128,8 +130,6 @@ def _is_sound(reading: Reading, text: str, dataset: FilesDataset) -> bool:
         return False
     lines = text.split("\n")[skip:]
     header = lines[0] if lines else ""
-    if options["header"] and width > 1 and header in lines[1:]:
-        return False
     if dataset.delimiter is None and (width == 1 or sign not in _USUAL):
         looked_at = text if width == 1 else header
         if any(other in looked_at for other in DELIMITERS):
@@ -233,8 +233,6 @@ def _plain(
 ) -> Reading | None:
     """What the engine finds when it is told the layout; None where it cannot be, or errs."""
     layout = found.layout
-    if found.repeated:
-        return None
     fixed = (layout.last, layout.decimal, layout.thousands, layout.dates, layout.comment)
     if fixed != (None, ".", "", None, "") or layout.header > 1 or len(layout.delimiter) > 1:
         return None

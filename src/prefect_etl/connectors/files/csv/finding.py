@@ -53,7 +53,6 @@ class Found:
         encoding: And how sure it is.
         confidence: Of the dialect, from 0 to 1.
         notes: What a person should know.
-        repeated: Whether the header line comes again, which only the careful reader sees.
     """
 
     layout: Layout
@@ -61,7 +60,6 @@ class Found:
     encoding: Guess
     confidence: float
     notes: tuple[str, ...] = ()
-    repeated: bool = False
 
 
 def head_of(place: Place, unit: Unit, size: int = _HEAD) -> Head:
@@ -104,17 +102,10 @@ def find(place: Place, unit: Unit) -> Found:
     most = _ALL_RECORDS if to_its_end else 2000
     sample = Sample.of(text if to_its_end else sampled(text), layout, most)
     layout, notes = _bounded(dataset, where, sample)
-    sample = Sample(layout, [r for r in sample.records if _within(r, layout)])
+    sample = Sample(layout, [r for r in sample.records if _within(r, layout)]).without_repeats()
     layout, found, said = _typed(dataset, sample)
     columns = TableSchema.from_pairs(zip(layout.names, found.types, strict=True))
-    notes = (*_unsure(guess), *notes, *said)
-    return Found(layout, columns, guess, confidence, notes, is_repeated(sample, layout.header))
-
-
-def is_repeated(sample: Sample, header: int) -> bool:
-    """Whether the line that names the columns comes again, as where files were put together."""
-    rows = [record.fields for record in sample.rows]
-    return header == 1 and sample.width > 1 and rows[0] in rows[1:]
+    return Found(layout, columns, guess, confidence, (*_unsure(guess), *notes, *said))
 
 
 def _unsure(guess: Guess) -> tuple[str, ...]:
@@ -245,7 +236,6 @@ def _chosen(block: int, found: Sequence[Table], where: str) -> Table:
 
 def _typed(dataset: FilesDataset, sample: Sample) -> tuple[Layout, Typed, tuple[str, ...]]:
     rows = [record.fields for record in sample.rows]
-    rows = [*rows[:1], *(row for row in rows[1:] if sample.width == 1 or row != rows[0])]
     header = _header(dataset, rows)
     lines, rows = rows[:header], rows[header:]
     notes: list[str] = []

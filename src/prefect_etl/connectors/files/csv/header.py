@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_MARK = "\ufeff"
+
 
 def unique_names(cells: Sequence[str]) -> tuple[str, ...]:
     """Names that differ, case aside; an empty one is named after its place.
@@ -15,7 +17,7 @@ def unique_names(cells: Sequence[str]) -> tuple[str, ...]:
     found: list[str] = []
     seen: set[str] = set()
     for place, cell in enumerate(cells, 1):
-        name = cell.strip().replace("\0", "") or f"column_{place}"
+        name = cell.strip(_MARK).strip().replace("\0", "") or f"column_{place}"
         unique, again = name, 1
         while unique.casefold() in seen:
             again += 1

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from prefect_etl.connectors.files.csv.careful.blocks import BOM
 from prefect_etl.connectors.files.csv.careful.grammar import Grammar
 from prefect_etl.connectors.files.csv.layout import Layout
 
@@ -58,7 +59,7 @@ class Sample:
             commented = layout.comment and record.startswith(layout.comment)
             if line >= layout.first and not commented:
                 if record.strip(" \t\r\n") or layout.delimiter in record:
-                    token = grammar.record(text, at)
+                    token = grammar.record(text, at + record.startswith(BOM))
                     if not token.fault:
                         lines, end = _lines(text[at : token.end]), token.end
                     found.append(Record(line, token.fields, broken=token.fault is not None))
@@ -66,6 +67,12 @@ class Sample:
                     found.append(Record(line, (), blank=True))
             at, line = end, line + lines
         return found
+
+    def without_repeats(self) -> Sample:
+        """The same without records that are the first one again, its header as a rule."""
+        first = self.whole[0] if self.whole and self.width > 1 else None
+        kept = [r for r in self.records if r is first or first is None or r.fields != first.fields]
+        return Sample(self.layout, kept)
 
     @cached_property
     def whole(self) -> list[Record]:

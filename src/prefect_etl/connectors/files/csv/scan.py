@@ -18,6 +18,7 @@ NOTES = "notes"
 HELD = "held"
 # Columns of whole numbers, as far as nobody but we know.
 GUESSED = "guessed"
+_NO_ROW = "a line repeats the header, or begins with a byte order mark"
 _OURS = frozenset((NOTES, HELD, GUESSED))
 
 
@@ -57,14 +58,21 @@ def as_text(reading: Reading, names: Iterable[str]) -> Reading:
     return reading.with_columns(retyped(reading.columns, dict.fromkeys(names, "VARCHAR")))
 
 
-def converted(columns: TableSchema, guessed: Sequence[str] = ()) -> str:
+def converted(columns: TableSchema, guessed: Sequence[str] = (), unread: str | None = None) -> str:
     """All columns, those of whole numbers from text; one of these checks all of them at once.
 
     Args:
         columns: Names and types.
         guessed: Columns of whole numbers for which nobody but we say so.
+        unread: SQL: whether a row is none; it fails there. The first column is text then.
     """
     selected = {column.name: identifier(column.name) for column in columns}
+    if unread is not None:
+        first = columns.names[0]
+        fail = f"error({literal(_NO_ROW)})"
+        selected[first] = (
+            f"CASE WHEN {unread} THEN {fail} ELSE {identifier(first)} END AS {identifier(first)}"
+        )
     whole = {name: kind for name, kind in columns.pairs() if is_integer(kind)}
     for name, kind in whole.items():
         selected[name] = f"CAST({identifier(name)} AS {kind}) AS {identifier(name)}"

@@ -12,6 +12,8 @@ LONGEST = 128 << 20
 _MARKS = "prefect_etl.marks"
 # A byte that is no text stands as one character of this range: U+DC00 and the byte.
 MARKED = re.compile("[\udc00-\udcff]")
+# What a file in UTF-8 may begin with, as text; at the start of a line files were put together.
+BOM = "\ufeff"
 _BOMS = {
     "utf-8": codecs.BOM_UTF8,
     "utf-16-le": codecs.BOM_UTF16_LE,

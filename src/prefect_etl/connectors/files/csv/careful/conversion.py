@@ -50,20 +50,6 @@ class Test:
     failed: str
 
 
-def header_again(layout: Layout) -> Test | None:
-    """The test for records that name the columns once more; None where it would prove nothing.
-
-    Example:
-        >>> header_again(Layout(names=("id", "n"))).failed
-        "(coalesce(trim(c0) = 'id' AND trim(c1) = 'n', FALSE))"
-    """
-    if layout.header != 1 or len(layout.names) < 2:
-        return None
-    cells = (f"trim(c{n}) = {literal(name)}" for n, name in enumerate(layout.names))
-    same = f"(coalesce({' AND '.join(cells)}, FALSE))"
-    return Test("csv.header", "it is the header line again", same)
-
-
 def conversion(
     place: int, name: str, kind: str, layout: Layout, *, strict: bool = False
 ) -> Converted:

@@ -80,6 +80,7 @@ class Stand:
         faults: What is no record.
         taken: Records that were wanted.
         mends: Repairs: how often, and the line of the first.
+        names: The line that names the columns, where it is one that no row looks like.
     """
 
     byte: int
@@ -88,3 +89,9 @@ class Stand:
     faults: list[Fault] = field(default_factory=list)
     taken: list[Fault] = field(default_factory=list)
     mends: dict[Mend, tuple[int, int]] = field(default_factory=dict)
+    names: str = ""
+
+    def note(self, mend: Mend, line: int) -> None:
+        """Count a repair."""
+        often, first = self.mends.get(mend, (0, line))
+        self.mends[mend] = (often + 1, first)

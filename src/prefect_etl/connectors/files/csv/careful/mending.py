@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from prefect_etl.connectors.files.csv.careful.blocks import MARKED
+from prefect_etl.connectors.files.csv.careful.blocks import BOM, MARKED
 from prefect_etl.connectors.files.csv.careful.grammar import Grammar
 
 # Stands for a field that is missing; no text has it, because it is no character.
@@ -23,6 +23,8 @@ class Mend:
 
 _DECODED = Mend("csv.encoding", "bytes that are no text are read as CP-1252")
 _NULS = Mend("csv.nul", "NUL characters are dropped")
+_MARKS = Mend("csv.bom", "byte order marks before records are dropped")
+REPEATED = Mend("csv.header", "lines that repeat the header are dropped")
 _PADDED = Mend("csv.fields", "missing fields at the end are null")
 _TRIMMED = Mend("csv.surplus", "surplus empty fields at the end are dropped")
 _STRAY = Mend("csv.quote", "stray quotes are taken as they stand")
@@ -78,6 +80,8 @@ class Mender:
         mends: tuple[Mend, ...] = ()
         if MARKED.search(text):
             text, mends = MARKED.sub(_decoded, text), (_DECODED,)
+        if text.startswith(BOM):
+            text, mends = text.lstrip(BOM), (*mends, _MARKS)
         if "\0" in text:
             text, mends = text.replace("\0", ""), (*mends, _NULS)
         return text, mends

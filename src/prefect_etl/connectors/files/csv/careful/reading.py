@@ -11,7 +11,6 @@ from prefect_etl.connectors.files.csv.careful.conversion import (
     Converted,
     Test,
     conversion,
-    header_again,
 )
 from prefect_etl.connectors.files.csv.careful.rejects import put_aside
 from prefect_etl.connectors.files.csv.careful.spool import UNIT, Files, Spooled, spool
@@ -38,14 +37,12 @@ class Opened:
         spooled: Their records.
         columns: How fields become columns.
         failures: Columns with values that do not fit: how many.
-        repeated: The test for header lines within the table; None where there are none.
     """
 
     files: Files
     spooled: Spooled
     columns: Sequence[Converted]
     failures: Mapping[str, int]
-    repeated: Test | None = None
 
     @property
     def source(self) -> str:
@@ -55,8 +52,7 @@ class Opened:
     @property
     def tests(self) -> list[Test]:
         """What records break."""
-        misfitting = [column.test for column in self.columns if column.name in self.failures]
-        return [*([self.repeated] if self.repeated else []), *misfitting]
+        return [column.test for column in self.columns if column.name in self.failures]
 
     @property
     def fitting(self) -> str:
@@ -82,29 +78,16 @@ def opened(place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Op
             conversion(n, name, kind, layout, strict=name in guessed)
             for n, (name, kind) in enumerate(pairs)
         ]
-        repeated = header_again(layout)
-        if repeated is not None and not _counts(place, spooled.path, [repeated.failed])[0]:
-            repeated = None
-        failures = _failures(place, spooled.path, columns, repeated)
-        yield Opened(files, spooled, columns, failures, repeated)
+        yield Opened(files, spooled, columns, _failures(place, spooled.path, columns))
 
 
-def _failures(
-    place: Place, path: Path, columns: Sequence[Converted], repeated: Test | None
-) -> dict[str, int]:
+def _failures(place: Place, path: Path, columns: Sequence[Converted]) -> dict[str, int]:
     typed = [column for column in columns if column.value != column.text]
-    but = f" AND NOT {repeated.failed}" if repeated else ""
-    counts = _counts(place, path, [f"{column.failed}{but}" for column in typed])
-    return {column.name: count for column, count in zip(typed, counts, strict=True) if count}
-
-
-def _counts(place: Place, path: Path, conditions: Sequence[str]) -> Sequence[int]:
-    """How many records meet each of some conditions."""
-    if not conditions:
-        return ()
-    counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in conditions)
+    if not typed:
+        return {}
+    counts = ", ".join(f"count(*) FILTER (WHERE {column.failed})" for column in typed)
     (found,) = place.session.query(f"SELECT {counts} FROM read_parquet({literal(path)})")
-    return found
+    return {column.name: count for column, count in zip(typed, found, strict=True) if count}
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import StringIO
 
-from prefect_etl.connectors.files.csv.careful.blocks import LONGEST, MARKED
+from prefect_etl.connectors.files.csv.careful.blocks import BOM, LONGEST, MARKED
 from prefect_etl.connectors.files.csv.careful.grammar import Token
 from prefect_etl.connectors.files.csv.careful.manner import QUOTE, Fault, Manner, Piece, Stand
+from prefect_etl.connectors.files.csv.careful.mending import REPEATED
 from prefect_etl.errors import SourceReadError
 
 # A quote that is open over so many lines, each of which reads as a record, was none.
@@ -39,7 +40,8 @@ class Walk:
         self._lines = list(StringIO(text, newline=""))
         self._index = 0
         self._known = (0, stand.byte)
-        self._odd = manner.odd.search(text) is not None
+        self._odd = BOM in text or manner.odd.search(text) is not None
+        self._repeats = bool(stand.names) and stand.names in text
         self._exotic = manner.is_exotic(text)
         self._out: list[str] = []
         self._numbers: list[int] = []
@@ -86,7 +88,9 @@ class Walk:
         layout, manner, stand = self._layout, self._manner, self._stand
         if stand.header or stand.line < layout.first or layout.last is not None or manner.wanted:
             return False
-        if self._odd or self._exotic or (layout.comment and layout.comment in self._text):
+        if self._odd or self._exotic or self._repeats:
+            return False
+        if layout.comment and layout.comment in self._text:
             return False
         if not self._grammar.is_plain(self._text):
             return False
@@ -106,6 +110,8 @@ class Walk:
             self._pass(1)
         elif self._stand.header:
             return self._pass_header(line)
+        elif self._repeats and _bare(line) == self._stand.names:
+            self._pass_repeated(line)
         elif self._reads_plainly(line) and not self._exotic:
             self._take(line)
             self._out.append(self._translated(line))
@@ -131,7 +137,21 @@ class Walk:
             return False
         self._pass(self._lines_of(token))
         self._stand.header -= 1
+        if self._layout.header == 1 and _names_columns(token.fields):
+            self._stand.names = _bare(line)
+            self._repeats = self._text.find(_bare(line), self.at) >= 0
         return True
+
+    def _pass_repeated(self, line: str) -> None:
+        """A line that names the columns once more, as where files were put together."""
+        if self._manner.mender:
+            self._stand.note(REPEATED, self._number)
+        else:
+            fault = Fault(
+                self._number, self._byte(), "csv.header", "it is the header line again", _bare(line)
+            )
+            self._stand.faults.append(fault)
+        self._pass(1)
 
     def _needs_more(self, token: Token) -> bool:
         return token.fault == "open" and not self._final and not self._swallows()
@@ -152,7 +172,7 @@ class Walk:
         )
 
     def _is_odd(self, text: str) -> bool:
-        return self._odd and self._manner.odd.search(text) is not None
+        return self._odd and (text.startswith(BOM) or self._manner.odd.search(text) is not None)
 
     def _is_blank(self, line: str) -> bool:
         return (
@@ -212,8 +232,7 @@ class Walk:
             return False
         fields, mends = mended
         for mend in mends:
-            often, first = self._stand.mends.get(mend, (0, self._number))
-            self._stand.mends[mend] = (often + 1, first)
+            self._stand.note(mend, self._number)
         self._take(text)
         self._keep(fields)
         self._pass(lines)
@@ -255,6 +274,8 @@ class Walk:
             where = place + encoding.length(text[: marked.start()])
             bad = ord(marked[0]) - 0xDC00
             return "csv.encoding", f"byte 0x{bad:02X} at {where} of the file is no {encoding.name}"
+        if text.startswith(BOM):
+            return "csv.bom", "a byte order mark stands before it, as where files were put together"
         if token.fault == "open":
             return "csv.quote", "a quote is opened and not closed"
         if token.fault:
@@ -262,3 +283,13 @@ class Walk:
         found = len(token.fields)
         fields = "field" if found == 1 else "fields"
         return "csv.fields", f"it has {found} {fields} instead of {self._manner.width}"
+
+
+def _names_columns(fields: Sequence[str]) -> bool:
+    """Whether a header is one that no row looks like: some names, not numbers."""
+    names = {field for field in fields if field}
+    return len(names) > 1 and any(not any(map(str.isdigit, name)) for name in names)
+
+
+def _bare(line: str) -> str:
+    return line.strip("\r\n" + BOM)
