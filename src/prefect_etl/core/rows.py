@@ -26,8 +26,14 @@ RESERVED_PREFIX = "_etl_"
 class Engine(Protocol):
     """An engine beside the session's: it runs in a process of its own."""
 
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run one statement and give all its rows."""
+    def query(self, sql: str, frugal: str | None = None) -> list[tuple[Any, ...]]:
+        """Run one statement and give all its rows.
+
+        Args:
+            sql: The statement.
+            frugal: What to run instead, with one thread, where memory is not enough for it; the
+                same, where that is known before.
+        """
         ...
 
 

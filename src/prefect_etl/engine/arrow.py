@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,21 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         return pa.timestamp(kind.unit, "UTC")
     return kind
+
+
+def looked_at(reader: pa.RecordBatchReader) -> tuple[float, pa.RecordBatchReader]:
+    """Bytes of a row, by the first batch, and a reader that still has that batch.
+
+    Example:
+        >>> width, reader = looked_at(pa.table({"a": [1, 2]}).to_reader())
+        >>> width, reader.read_all().num_rows
+        (8.0, 2)
+    """
+    first = next(reader, None)
+    if first is None:
+        return 0.0, pa.RecordBatchReader.from_batches(reader.schema, iter(()))
+    again = pa.RecordBatchReader.from_batches(reader.schema, chain((first,), reader))
+    return first.nbytes / max(first.num_rows, 1), again
 
 
 def guarded(reader: pa.RecordBatchReader, errors: list[Exception]) -> pa.RecordBatchReader:

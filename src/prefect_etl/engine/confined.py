@@ -102,28 +102,42 @@ class Confined:
         self._process: subprocess.Popen[bytes] | None = None
         self._idle: threading.Timer | None = None
 
-    def query(self, sql: str, limits: Limits, arrow: Path | None = None) -> list[tuple[Any, ...]]:
+    def query(
+        self, sql: str, limits: Limits, arrow: Path | None = None, frugal: str | None = None
+    ) -> list[tuple[Any, ...]]:
         """Run one statement and give all its rows.
 
         Args:
             sql: The statement.
             limits: What it may take.
             arrow: A file that it may read as the table ``_etl_stream``.
+            frugal: What to run instead, where memory is not enough but for one thread; the same
+                as ``sql``, where that is known before.
 
         Raises:
             EndedError: The process crashed, or went over a limit.
             duckdb.Error: The statement failed.
             OSError: A file is not what it should be.
         """
-        return self.ask("query", limits, sql=sql, of=None if arrow is None else str(arrow))
+        of = None if arrow is None else str(arrow)
+        return self.ask("query", limits, frugal=frugal, sql=sql, of=of)
 
-    def ask(self, what: str, limits: Limits, **of: Any) -> list[tuple[Any, ...]]:
+    def ask(
+        self, what: str, limits: Limits, *, frugal: str | None = None, **of: Any
+    ) -> list[tuple[Any, ...]]:
         """Have one of the process's tasks done; see :meth:`query`."""
         request = {"do": what, "seconds": limits.seconds, "bytes": limits.file_bytes, **of}
-        line = json.dumps(request).encode() + b"\n"
         with self._lock:
             self._cancel_idle()
-            while "error" in (answer := self._answer(line, limits.wall_seconds)):
+            if frugal is not None and frugal == of.get("sql") and self._tries[0][1] != 1:
+                del self._tries[:-1]
+                self._end()
+            while True:
+                if frugal is not None and self._tries[0][1] == 1:
+                    request["sql"] = frugal
+                line = json.dumps(request).encode() + b"\n"
+                if "error" not in (answer := self._answer(line, limits.wall_seconds)):
+                    break
                 # An engine that met a crafted file is not asked of another: it may be damaged.
                 self._end()
                 kind, text = answer["error"]

@@ -97,8 +97,7 @@ class Session:
         import duckdb
 
         self._memory = bytes_of(memory_limit)
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": _buffers(self._memory),
+        self._settings: dict[str, str | bool | int | float | list[str]] = {
             # A table's rows have no order, so a load need not buffer for one; the raw zone asks
             # for the source's order itself.
             "preserve_insertion_order": False,
@@ -106,6 +105,7 @@ class Session:
             "python_enable_replacements": False,
             "autoinstall_known_extensions": False,
         }
+        config = {**self._settings, "memory_limit": _buffers(self._memory)}
         if spill is not None:
             # DuckDB makes the folder itself, on first use, but not its parents.
             try:
@@ -123,6 +123,7 @@ class Session:
         # By name, not by path: two files of one name cannot be attached at the same time.
         self._names: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
+        self._alone = threading.Lock()
         self._catalog = CatalogLock()
         self._running: set[duckdb.DuckDBPyConnection] = set()
         self._stops: list[Callable[[], None]] = []
@@ -145,9 +146,32 @@ class Session:
                 }
                 if spill is not None:
                     config["temp_directory"] = str(spill / "confined")
-                tries = ((_usable(_share(self._memory)), threads), (_usable(self._memory), threads))
+                share, most = _usable(_share(self._memory)), _usable(self._memory)
+                tries = ((share, threads), (most, threads), (most, 1))
                 self._confined = Confined(config, tries, self._making_room)
             return self._confined
+
+    @contextmanager
+    def frugal(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of an engine with one thread, for rows of which many at a time are too much.
+
+        One thread takes rows in their order, so it need not hold them to keep it. The engine has
+        nothing attached. One is open at a time.
+        """
+        import duckdb
+
+        config: dict[str, Any] = {
+            **self._settings,
+            "memory_limit": _buffers(self._memory),
+            "threads": 1,
+        }
+        scratch = self.scratch()
+        if scratch is not None:
+            config["temp_directory"] = str(scratch / "frugal")
+        with self._alone, duckdb.connect(config=config) as connection:
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            with self._making_room(connection.interrupt), stopped_by_signals(connection.interrupt):
+                yield connection
 
     @contextmanager
     def _making_room(self, stop: Callable[[], None]) -> Iterator[None]:

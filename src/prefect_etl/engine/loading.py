@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from prefect_etl.core.load import Load
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 STREAM_ROWS = 65_536
 _ROWS_OF_TEXT = 256
 _BATCH_BYTES = 16 << 20
+# So few fit in a batch where a row has 256 KiB and more.
+_ROWS_OF_WIDE = 64
 _LOOKED_AT = 64
 _WIDE = ("VARCHAR", "BLOB", "JSON", "BIT", "BIGNUM", "STRUCT(", "MAP(", "UNION(")
 # Operators of DuckDB's plans that give nothing before they have seen everything.
@@ -65,12 +66,20 @@ def arrow_rows(
         lossless: Give types that Arrow does not know as its extension types, instead of others.
     """
     load, width = _peeked(load)
-    with session.cursor() as cursor, readable(cursor, load):
-        if width is None:
+    if width is None:
+        with session.cursor() as cursor:
             rows = batch_rows(cursor, load.rows, load.evolution.schema)
-        else:
-            rows = _rows_of(width)
+    else:
+        rows = _rows_of(width)
+    # Of rows as wide as this each thread holds many megabytes.
+    apart = rows < _ROWS_OF_WIDE and _stands_alone(load)
+    with session.frugal() if apart else session.cursor() as cursor, readable(cursor, load):
         yield batches(cursor, sql, rows, lossless=lossless)
+
+
+def _stands_alone(load: Load) -> bool:
+    """Whether the rows are files of the raw zone, or a stream: nothing that is attached."""
+    return bool(load.batches) or load.stream is not None
 
 
 def batches(
@@ -99,13 +108,18 @@ def batch_rows(cursor: duckdb.DuckDBPyConnection, rows: str, schema: TableSchema
         rows: A SELECT.
         schema: Its columns, or those of them that may be wide.
     """
+    import duckdb
+
     widths = [_width(column) for column in schema if _may_be_wide(column)]
     if not widths:
         return STREAM_ROWS
     if _takes_all(cursor, rows):
         return _ROWS_OF_TEXT
     widest = f"SELECT {' + '.join(widths)} AS width FROM ({rows}) LIMIT {_LOOKED_AT}"
-    row = cursor.execute(f"SELECT max(width) FROM ({widest})").fetchone()
+    try:
+        row = cursor.execute(f"SELECT max(width) FROM ({widest})").fetchone()
+    except duckdb.OutOfMemoryException:
+        return 1
     return _rows_of(row[0] or 0 if row else 0)
 
 
@@ -135,9 +149,7 @@ def _peeked(load: Load) -> tuple[Load, float | None]:
         return load, None
     import pyarrow as pa
 
-    reader = pa.RecordBatchReader.from_stream(load.stream.stream)
-    first = next(reader, None)
-    width = first.nbytes / max(first.num_rows, 1) if first is not None else 0
-    looked_at = () if first is None else (first,)
-    again = pa.RecordBatchReader.from_batches(reader.schema, chain(looked_at, reader))
+    from prefect_etl.engine.arrow import looked_at
+
+    width, again = looked_at(pa.RecordBatchReader.from_stream(load.stream.stream))
     return replace(load, stream=replace(load.stream, stream=again)), width

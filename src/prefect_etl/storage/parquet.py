@@ -26,6 +26,11 @@ COMPRESSION = "snappy"
 # Of a row group while it is made, where rows may be wide: some megabytes each. DuckDB keeps to it
 # only where it need not keep the order.
 _GROUP_BYTES = 16 * 2**20
+# Bytes of a row from which a stream is written row group by row group, by one thread: to keep the
+# order DuckDB would hold 122,880 rows of it, and more of the next ones.
+_WIDE_ROW = 4 * 2**10
+# What a reader takes at a time, of one row group; and how many bytes that may be.
+_VECTOR_ROWS, _VECTOR_BYTES = 2048, 64 * 2**20
 # Names by which a file's rows are numbered, DuckDB's and ours: columns cannot have them.
 _TAKEN = frozenset({"file_row_number", UNIT_INDEX})
 
@@ -50,7 +55,7 @@ def write_parquet(
         SourceReadError: A column is of a type that would come back otherwise, or has a name that
             a file cannot give back.
     """
-    with session.cursor() as cursor, _relation(cursor, rows, units) as whole:
+    with _opened(session, rows, units) as (cursor, whole, wide):
         relation = _limited(whole, limit)
         described = _run(cursor, relation, f"DESCRIBE {relation.sql}")
         unknown = _null_columns(rows)
@@ -67,11 +72,22 @@ def write_parquet(
         columns = [_stored(column) for column in schema]
         if packed:
             columns.append(f"CAST({UNIT_INDEX} AS INTEGER) AS {UNIT_INDEX}")
+        copy = _Copy(relation, columns, path)
         if packed and relation.whole_units:
-            copied = _copy(cursor, relation, columns, path, ordered=False)
+            copied = copy.run(cursor, ordered=False)
             if (counted := _count(cursor, path, units, copied)) is not None:
                 return Written(counted, schema)
-        copied = _copy(cursor, relation, columns, path, ordered=packed or relation.ordered)
+        ordered = not wide and (packed or relation.ordered)
+        try:
+            copied = copy.run(cursor, ordered=ordered)
+            again = ordered and isinstance(rows, Relation) and _is_bulky(path)
+        except _out_of_memory():
+            # What was read of a stream does not come again; another engine has tried already.
+            if not isinstance(rows, Relation) or rows.engine is not None:
+                raise
+            again = True
+        if again:
+            copied = copy.run_frugally(session)
         counted = _count(cursor, path, units, copied)
         if counted is None:
             raise AccountingError(f"{path}: the source gave the rows of its units in turns")
@@ -79,21 +95,46 @@ def write_parquet(
 
 
 @contextmanager
-def _relation(
-    cursor: duckdb.DuckDBPyConnection, rows: Rows, units: Sequence[Unit]
-) -> Iterator[Relation]:
+def _opened(
+    session: Session, rows: Rows, units: Sequence[Unit]
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Relation, bool]]:
+    """Where rows can be read, and whether they look so wide that one thread is to write them."""
     if isinstance(rows, Relation):
-        yield rows
+        with session.cursor() as cursor:
+            yield cursor, rows, False
         return
     import pyarrow as pa
 
-    reader = _reader(rows, pa)
-    assert_distinct(reader.schema.names, units[0].position)
-    cursor.register(STREAM, reader)
-    try:
-        yield Relation(rows.select, ordered=rows.ordered)
-    finally:
-        cursor.unregister(STREAM)
+    from prefect_etl.engine.arrow import looked_at
+
+    given = _reader(rows, pa)
+    assert_distinct(given.schema.names, units[0].position)
+    width, reader = looked_at(given)
+    wide = width >= _WIDE_ROW
+    with session.frugal() if wide else session.cursor() as cursor:
+        cursor.register(STREAM, reader)
+        try:
+            yield cursor, Relation(rows.select, ordered=rows.ordered), wide
+        finally:
+            cursor.unregister(STREAM)
+
+
+def _out_of_memory() -> type[Exception]:
+    import duckdb
+
+    return duckdb.OutOfMemoryException
+
+
+def _is_bulky(path: Path) -> bool:
+    """Whether a file has rows of which those that are read at once are too much for a reader."""
+    import pyarrow.parquet as pq
+
+    file = pq.read_metadata(path)
+    groups = (file.row_group(n) for n in range(file.num_row_groups))
+    return any(
+        group.total_byte_size * min(_VECTOR_ROWS, group.num_rows) > _VECTOR_BYTES * group.num_rows
+        for group in groups
+    )
 
 
 def _run(cursor: duckdb.DuckDBPyConnection, relation: Relation, sql: str) -> list[tuple[Any, ...]]:
@@ -151,29 +192,55 @@ def _stored(column: Column) -> str:
     return name if kind == column.type else f"CAST({name} AS {kind}) AS {name}"
 
 
-def _copy(
-    cursor: duckdb.DuckDBPyConnection,
-    relation: Relation,
-    columns: list[str],
-    path: Path,
-    *,
-    ordered: bool,
-) -> int:
-    import duckdb
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """Rows on their way to a file."""
 
-    # PRESERVE_ORDER keeps the source's order although the session as a whole does not.
-    copy = (
-        f"COPY (SELECT {', '.join(columns)} FROM ({relation.sql})) TO {literal(path)} "
-        f"(FORMAT parquet, COMPRESSION {COMPRESSION}, PRESERVE_ORDER {ordered}"
-        f"{'' if ordered else f', ROW_GROUP_SIZE_BYTES {_GROUP_BYTES}'})"
-    )
-    try:
-        result = _run(cursor, relation, copy)
-    except duckdb.Error as error:
-        if str(path) in str(error) or "No space left" in str(error):
-            raise storage_error(error, "the raw zone") from error
-        raise
-    return int(result[0][0]) if result else 0
+    relation: Relation
+    columns: Sequence[str]
+    path: Path
+
+    def run(self, cursor: duckdb.DuckDBPyConnection, *, ordered: bool) -> int:
+        """Write all rows, and say how many they were.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        import duckdb
+
+        relation = self.relation
+        try:
+            if relation.engine is not None:
+                result = relation.engine.query(
+                    self._sql(ordered=ordered), frugal=self._sql(ordered=False)
+                )
+            else:
+                result = cursor.execute(self._sql(ordered=ordered), relation.parameters).fetchall()
+        except duckdb.Error as error:
+            if str(self.path) in str(error) or "No space left" in str(error):
+                raise storage_error(error, "the raw zone") from error
+            raise
+        return int(result[0][0]) if result else 0
+
+    def run_frugally(self, session: Session) -> int:
+        """Write all rows with one thread, in row groups of a few megabytes.
+
+        What was read of the source once is read again.
+        """
+        if self.relation.engine is not None:
+            sql = self._sql(ordered=False)
+            return int(self.relation.engine.query(sql, frugal=sql)[0][0])
+        with session.frugal() as cursor:
+            return self.run(cursor, ordered=False)
+
+    def _sql(self, *, ordered: bool) -> str:
+        # PRESERVE_ORDER keeps the source's order although the session as a whole does not.
+        return (
+            f"COPY (SELECT {', '.join(self.columns)} FROM ({self.relation.sql})) "
+            f"TO {literal(self.path)} "
+            f"(FORMAT parquet, COMPRESSION {COMPRESSION}, PRESERVE_ORDER {ordered}"
+            f"{'' if ordered else f', ROW_GROUP_SIZE_BYTES {_GROUP_BYTES}'})"
+        )
 
 
 def _count(

@@ -111,14 +111,16 @@ class _Engine:
     arrow: Path | None
     confined: Confined
 
-    def query(self, sql: str) -> _Answer:
-        """Run one statement and give all its rows."""
+    def query(self, sql: str, frugal: str | None = None) -> _Answer:
+        """Run one statement and give all its rows; see :class:`core.rows.Engine`."""
 
         def answer(some: Sequence[Unit]) -> _Answer:
             limits = Limits.reading(_size(self.place, some))
             # Which of several files it is, any reading of their values tells.
-            text = sql if some == self.units else _filled(_READ_ALL, self.place, some)
-            return self.confined.query(text, limits, self.arrow)
+            if some != self.units:
+                text = _filled(_READ_ALL, self.place, some)
+                return self.confined.query(text, limits, self.arrow)
+            return self.confined.query(sql, limits, self.arrow, frugal)
 
         return _answered(self.place, self.units, answer)
 
