@@ -8,6 +8,7 @@ column. What it finds is held against the first lines; where they tell another s
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,14 @@ from prefect_etl.connectors.files.csv.finding import (
     sampled,
     unlike,
 )
+from prefect_etl.connectors.files.csv.footing import (
+    is_total,
+    may_have_totals,
+    names_delivery,
+    names_years,
+    total_note,
+    units_note,
+)
 from prefect_etl.connectors.files.csv.header import odd_names, unique_names
 from prefect_etl.connectors.files.csv.joins import is_joined
 from prefect_etl.connectors.files.csv.layout import Layout
@@ -31,7 +40,7 @@ from prefect_etl.connectors.files.csv.opinion import DELIMITERS, SINGLE, best_di
 from prefect_etl.connectors.files.csv.refining import layout_of
 from prefect_etl.connectors.files.csv.sample import Sample
 from prefect_etl.connectors.files.csv.scan import NOTES
-from prefect_etl.connectors.files.csv.values import may_be_typed
+from prefect_etl.connectors.files.csv.values import may_be_typed, plain_type
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading
 from prefect_etl.core.schema import TableSchema
@@ -47,6 +56,8 @@ _ABSENT = "(empty)"
 _ISO_DATE = "%Y-%m-%d"
 _USUAL = ",;\t|"
 _FEW = 60
+# A blank line within a table, which may part it from another one.
+_GAP = re.compile(r"\n\r?\n")
 
 
 def sniff(cursor: duckdb.DuckDBPyConnection, place: Place, unit: Unit) -> Reading:
@@ -67,9 +78,10 @@ def sniff(cursor: duckdb.DuckDBPyConnection, place: Place, unit: Unit) -> Readin
     if named_delimiter(dataset, text) is not None:
         return _found(cursor, place, unit, pinned, find(place, unit))
     reading = _tried(cursor, place, unit, pinned)
-    if reading is not None and _is_sound(reading, text, dataset):
+    if reading is not None and _is_sound(reading, text, dataset) and not _GAP.search(text.strip()):
         named = _renamed(reading, text)
-        return careful(place, unit, found) if (found := _finer(place, unit, named, text)) else named
+        found = _finer(place, unit, named, beginning)
+        return careful(place, unit, found) if found else _noted(named, beginning, whole=head.whole)
     found = find(place, unit)
     _assert_all_lines(place, unit, reading, found, text)
     return _found(cursor, place, unit, pinned, found)
@@ -130,6 +142,11 @@ def _is_sound(reading: Reading, text: str, dataset: FilesDataset) -> bool:
         return False
     lines = text.split("\n")[skip:]
     header = lines[0] if lines else ""
+    cells = [line.strip("\r").split(sign) for line in lines[:6]]
+    if dataset.header is None and not options["header"] and names_years(cells):
+        return False
+    if skip == 0 and names_delivery(cells[0], (lines[-1] or lines[-2:][0]).split(sign)):
+        return False
     if dataset.delimiter is None and (width == 1 or sign not in _USUAL):
         looked_at = text if width == 1 else header
         if any(other in looked_at for other in DELIMITERS):
@@ -196,19 +213,38 @@ def _finer(place: Place, unit: Unit, reading: Reading, text: str) -> Found | Non
     places = [n for n, kind in enumerate(types) if kind in wanted]
     if not places:
         return None
-    layout = layout_of(reading)
-    rows = [r.fields for r in Sample.of(text, layout, _FEW).rows[int(reading.options["header"]) :]]
+    rows = [row for row in _rows(reading, text) if not is_total(row)]
     nulls = {"", *place.dataset.nulls}
     for n in places:
         column = reading.columns.names[n]
         if column in place.dataset.types:
             continue
         values = [row[n] for row in rows if len(row) == len(types) and row[n] not in nulls]
-        if types[n] != "VARCHAR" or may_be_typed(values):
+        untyped = plain_type(values) != "VARCHAR" and may_have_totals(text)
+        if types[n] != "VARCHAR" or untyped or may_be_typed(values):
             found = find(place, unit)
             same = found.columns.names == reading.columns.names
             return found if same and found.columns != reading.columns else None
     return None
+
+
+def _rows(reading: Reading, text: str, most: int = _FEW) -> list[Sequence[str]]:
+    """The first rows of a text."""
+    found = Sample.of(sampled(text), layout_of(reading), most).rows
+    return [record.fields for record in found[int(reading.options["header"]) :]]
+
+
+def _noted(reading: Reading, text: str, *, whole: bool) -> Reading:
+    """With what a person should know of the first row and the last."""
+    notes = units_note(_rows(reading, text)) if reading.options["header"] else []
+    if whole:
+        end = text.rstrip("\r\n")
+        last = _rows(reading, end[end.rfind("\n", 0, max(end.rfind("\n"), 0)) + 1 :])
+        notes += total_note([[], *last])
+    if not notes:
+        return reading
+    notes = [*reading.options.get(NOTES, ()), *notes]
+    return Reading(reading.format, reading.columns, {**reading.options, NOTES: notes})
 
 
 def _assert_all_lines(

@@ -9,6 +9,13 @@ from dataclasses import dataclass, replace
 from prefect_etl.connectors.files.config import FilesDataset
 from prefect_etl.connectors.files.csv.careful.blocks import Encoding
 from prefect_etl.connectors.files.csv.encoding import Guess, encoding_of, known_encoding
+from prefect_etl.connectors.files.csv.footing import (
+    is_total,
+    names_delivery,
+    names_years,
+    total_note,
+    units_note,
+)
 from prefect_etl.connectors.files.csv.header import (
     joined_names,
     numbered_names,
@@ -192,6 +199,14 @@ def _bounded(dataset: FilesDataset, where: str, sample: Sample) -> tuple[Layout,
         lines = records[-1].line
         layout = replace(layout, last=max(lines - dataset.footer, layout.first))
         records = [record for record in records if _within(record, layout)]
+    whole = sample.whole
+    if (
+        dataset.skip is None
+        and len(whole) > 2
+        and names_delivery(whole[0].fields, whole[-1].fields)
+    ):
+        layout = replace(layout, first=whole[1].line)
+        return layout, (_left_out(layout.first - 1),)
     found = tables(records)
     if dataset.block is not None:
         table = _chosen(dataset.block, found, where)
@@ -200,7 +215,8 @@ def _bounded(dataset: FilesDataset, where: str, sample: Sample) -> tuple[Layout,
         begin = ", ".join(str(table.first) for table in found)
         raise SourceReadError(
             f"{where} has {len(found)} tables, which begin in lines {begin}",
-            hint="Say which one it is with block: 1, and give each a dataset of its own.",
+            hint=f"Say which one it is with block: 1 to {len(found)}; each can have a dataset of "
+            "its own.",
         )
     lines, sure = title_lines(records, Sample(layout, records).width)
     if not lines or dataset.skip is not None:
@@ -229,7 +245,8 @@ def _chosen(block: int, found: Sequence[Table], where: str) -> Table:
     if block > len(found):
         raise SourceReadError(
             f"{where} has {len(found)} tables; there is none with the number {block}",
-            hint="Tables are parted by blank lines, and have different numbers of columns.",
+            hint="Tables are parted by blank lines, and have different numbers of columns, or a "
+            "header each.",
         )
     return found[block - 1]
 
@@ -238,6 +255,9 @@ def _typed(dataset: FilesDataset, sample: Sample) -> tuple[Layout, Typed, tuple[
     rows = [record.fields for record in sample.rows]
     header = _header(dataset, rows)
     lines, rows = rows[:header], rows[header:]
+    told = [*total_note(rows), *(units_note(rows) if header == 1 else [])]
+    # A total or a trailer does not make a column text; where it does not fit it is put aside.
+    rows = [row for row in rows if not is_total(row)] or rows
     notes: list[str] = []
     if not header:
         names = numbered_names(sample.width)
@@ -259,7 +279,7 @@ def _typed(dataset: FilesDataset, sample: Sample) -> tuple[Layout, Typed, tuple[
         thousands=found.thousands,
         dates=found.dates or None,
     )
-    return layout, found, (*notes, *found.notes)
+    return layout, found, (*notes, *told, *found.notes)
 
 
 def _values(dataset: FilesDataset, rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
@@ -281,6 +301,8 @@ def _header(dataset: FilesDataset, rows: Sequence[Sequence[str]]) -> int:
         (kind, cell) for kind, cell in zip(rest.types, rows[0], strict=True) if kind != "VARCHAR"
     ]
     if kinds:
+        if names_years(rows):
+            return 1
         return int(not all(_looks_typed(cell) for _, cell in kinds))
     # All is text: a header names every column, each otherwise.
     return int(len(set(rows[0])) == width and all(rows[0]))

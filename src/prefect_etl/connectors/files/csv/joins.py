@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prefect_etl.connectors.files.csv.careful.blocks import BOM
+from prefect_etl.connectors.files.csv.footing import total_test
 from prefect_etl.connectors.files.csv.opinion import DELIMITERS
 from prefect_etl.connectors.files.csv.scan import as_text, csv_source
 from prefect_etl.connectors.files.place import Place
@@ -52,11 +53,12 @@ def _has_digit(name: str) -> bool:
     return any(map(str.isdigit, name))
 
 
-def joined(place: Place, reading: Reading, units: Sequence[Unit]) -> bool:
-    """Whether files have such records, of files that the fast reader reads."""
+def needs_care(place: Place, reading: Reading, units: Sequence[Unit]) -> bool:
+    """Whether files have such records, or totals, of files that the fast reader reads."""
     source = csv_source(as_text(reading, reading.columns.names), place.scanned(units))
     names = reading.columns.names
-    tests = [f"starts_with({identifier(names[0])}, {literal(BOM)})"]
+    first, second = identifier(names[0]), identifier(names[1]) if len(names) > 1 else None
+    tests = [f"starts_with({first}, {literal(BOM)})", total_test(first, second)]
     if len(names) > 1:
         # A second column of a name was given a longer one.
         cells = [f"coalesce(trim({identifier(name)}), '')" for name in names]

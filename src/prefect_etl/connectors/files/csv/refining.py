@@ -20,7 +20,7 @@ from prefect_etl.connectors.files.csv.broadening import (
 )
 from prefect_etl.connectors.files.csv.careful.conversion import conversion
 from prefect_etl.connectors.files.csv.careful.reading import CAREFUL, Opened, opened
-from prefect_etl.connectors.files.csv.joins import joined
+from prefect_etl.connectors.files.csv.joins import needs_care
 from prefect_etl.connectors.files.csv.layout import Layout
 from prefect_etl.connectors.files.csv.scan import HELD, held
 from prefect_etl.connectors.files.form import Better
@@ -37,7 +37,7 @@ def better(place: Place, reading: Reading, units: Sequence[Unit]) -> Better:
         return _better_with_care(place, reading, units)
     found = misfits(place, reading, units)
     careful = {CAREFUL: layout_of(reading).as_dict()}
-    if found is None or not found.columns or joined(place, reading, units):
+    if found is None or not found.columns or needs_care(place, reading, units):
         return Better(options=careful)
     types, firm = _decided(place, found, lambda name: broader(place, reading, units, name))
     return Better(types, careful | {HELD: sorted(firm)} if firm else {})

@@ -14,6 +14,7 @@ from prefect_etl.connectors.files.csv.careful.conversion import (
 )
 from prefect_etl.connectors.files.csv.careful.rejects import put_aside
 from prefect_etl.connectors.files.csv.careful.spool import UNIT, Files, Spooled, spool
+from prefect_etl.connectors.files.csv.footing import total_test
 from prefect_etl.connectors.files.csv.layout import Layout
 from prefect_etl.connectors.files.csv.scan import guessed_integers, held
 from prefect_etl.connectors.files.place import Place
@@ -36,13 +37,15 @@ class Opened:
         files: What was read.
         spooled: Their records.
         columns: How fields become columns.
-        failures: Columns with values that do not fit: how many.
+        failures: Columns with values that do not fit: how many, but for totals.
+        misfitting: All columns with values that do not fit.
     """
 
     files: Files
     spooled: Spooled
     columns: Sequence[Converted]
     failures: Mapping[str, int]
+    misfitting: Sequence[Converted]
 
     @property
     def source(self) -> str:
@@ -52,7 +55,7 @@ class Opened:
     @property
     def tests(self) -> list[Test]:
         """What records break."""
-        return [column.test for column in self.columns if column.name in self.failures]
+        return [column.test for column in self.misfitting]
 
     @property
     def fitting(self) -> str:
@@ -78,16 +81,28 @@ def opened(place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Op
             conversion(n, name, kind, layout, strict=name in guessed)
             for n, (name, kind) in enumerate(pairs)
         ]
-        yield Opened(files, spooled, columns, _failures(place, spooled.path, columns))
+        misfitting = _failing(place, spooled.path, columns)
+        but = f" AND NOT {total_test('c0', 'c1' if len(columns) > 1 else None)}"
+        failures = _failing(place, spooled.path, list(misfitting), but)
+        yield Opened(
+            files,
+            spooled,
+            columns,
+            {column.name: count for column, count in failures.items()},
+            list(misfitting),
+        )
 
 
-def _failures(place: Place, path: Path, columns: Sequence[Converted]) -> dict[str, int]:
+def _failing(
+    place: Place, path: Path, columns: Sequence[Converted], but: str = ""
+) -> dict[Converted, int]:
+    """Columns with values that do not fit: how many."""
     typed = [column for column in columns if column.value != column.text]
     if not typed:
         return {}
-    counts = ", ".join(f"count(*) FILTER (WHERE {column.failed})" for column in typed)
+    counts = ", ".join(f"count(*) FILTER (WHERE {column.failed}{but})" for column in typed)
     (found,) = place.session.query(f"SELECT {counts} FROM read_parquet({literal(path)})")
-    return {column.name: count for column, count in zip(typed, found, strict=True) if count}
+    return {column: count for column, count in zip(typed, found, strict=True) if count}
 
 
 @contextmanager
