@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,17 @@ def test_a_value_that_a_pin_cannot_hold_is_put_aside(tmp_path: Path) -> None:
     read = Read(tmp_path, '{"a": "1"}\n{"a": "x"}\n{"a": "3"}\n', "a.jsonl", types={"a": "int64"})
     assert read.values == [1, 3]
     assert read.rejects[0]["reason"] == "a is a text, and the column is BIGINT"
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json"])
+def test_a_text_that_is_no_date_is_put_aside_where_dates_are_pinned(
+    tmp_path: Path, form: str
+) -> None:
+    records = ['{"a": "2024-02-29"}', '{"a": "31/31/2024"}', '{"a": null}', '{"a": "2023-02-29"}']
+    text = "\n".join(records) if form == "jsonl" else f"[{', '.join(records)}]"
+    read = Read(tmp_path, text, f"a.{form}", types={"a": "date"})
+    assert read.values == [date(2024, 2, 29), None]
+    assert [reject["reason"] for reject in read.rejects] == ["a is no DATE"] * 2
 
 
 def test_a_whole_number_is_whole_however_it_is_written(tmp_path: Path) -> None:

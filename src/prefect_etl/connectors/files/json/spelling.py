@@ -13,6 +13,7 @@ from typing import Any
 
 from prefect_etl.connectors.files.json.exact import MOST_DEPTH, Fault, assert_text, too_deep
 from prefect_etl.connectors.files.json.kinds import Kind, Seen
+from prefect_etl.connectors.files.json.moments import is_textual, is_value_of
 from prefect_etl.connectors.files.json.numbers import (
     MOST_DIGITS,
     Digits,
@@ -137,6 +138,9 @@ def _struct(value: Any, kind: Kind, name: str, depth: int) -> str:
 
 
 def _scalar(value: Any, kind: Kind, name: str) -> str:
+    textual = kind.name == "other" and is_textual(kind.spelled)
+    if textual and not is_value_of(value if isinstance(value, str) else "", kind.spelled):
+        raise Fault("json.type", f"{name} is no {kind.spelled}")
     if isinstance(value, Number):
         return _number(value, kind, name)
     if isinstance(value, str):
