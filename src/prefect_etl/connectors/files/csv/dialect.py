@@ -16,7 +16,7 @@ from prefect_etl.connectors.files.config import FilesDataset, Format
 from prefect_etl.connectors.files.csv.careful.reading import CAREFUL
 from prefect_etl.connectors.files.csv.finding import (
     Found,
-    assert_no_page,
+    assert_lines,
     decoded,
     encoding_in,
     find,
@@ -73,7 +73,7 @@ def sniff(cursor: duckdb.DuckDBPyConnection, place: Place, unit: Unit) -> Readin
     if encoding != "utf-8" or _wants_care(dataset) or is_joined(beginning, dataset.skip or 0):
         return careful(place, unit, find(place, unit))
     text = sampled(beginning)
-    assert_no_page(text, f"{dataset.name}: {unit.position}")
+    assert_lines(dataset, text, f"{dataset.name}: {unit.position}")
     pinned = _pinned(dataset, place.kind(unit))
     if named_delimiter(dataset, text) is not None:
         return _found(cursor, place, unit, pinned, find(place, unit))
@@ -257,7 +257,8 @@ def _assert_all_lines(
     sample = Sample.of(text, found.layout)
     first = next((record for record in sample.records if not record.blank), None)
     if first is None or len(first.fields) != sample.width or sample.width == 1:
-        raise unlike(f"{place.dataset.name}: {unit.position}", skip)
+        fields = first.fields if first is not None and sample.width > 1 else ()
+        raise unlike(f"{place.dataset.name}: {unit.position}", skip, fields)
 
 
 def _plain(
@@ -270,7 +271,12 @@ def _plain(
     """What the engine finds when it is told the layout; None where it cannot be, or errs."""
     layout = found.layout
     fixed = (layout.last, layout.decimal, layout.thousands, layout.dates, layout.comment)
-    if fixed != (None, ".", "", None, "") or layout.header > 1 or len(layout.delimiter) > 1:
+    if (
+        fixed != (None, ".", "", None, "")
+        or layout.header > 1
+        or len(layout.delimiter) > 1
+        or layout.stray
+    ):
         return None
     told = {
         "delim": layout.delimiter,

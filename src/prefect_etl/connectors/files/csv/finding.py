@@ -23,7 +23,7 @@ from prefect_etl.connectors.files.csv.header import (
     unique_names,
 )
 from prefect_etl.connectors.files.csv.layout import Layout
-from prefect_etl.connectors.files.csv.opinion import best_dialect
+from prefect_etl.connectors.files.csv.opinion import best_dialect, is_wrapped
 from prefect_etl.connectors.files.csv.sample import SAMPLE, Record, Sample
 from prefect_etl.connectors.files.csv.tables import Table, tables, title_lines
 from prefect_etl.connectors.files.csv.values import Typed, plain_type, typed
@@ -38,6 +38,7 @@ _HEAD = 1 << 20
 _WHOLE = 256 << 20
 _ALL_RECORDS = 10_000_000
 _FEW_LINES = 20
+_STRAY = "quotes within quoted fields are not escaped; they are taken as they stand"
 _NAMED = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\r|\n)', re.IGNORECASE)
 _PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body|\?xml)\b", re.IGNORECASE)
 
@@ -104,15 +105,29 @@ def find(place: Place, unit: Unit) -> Found:
         )
     guess = encoding_in(dataset, head, where)
     text = decoded(head, guess.name)
-    assert_no_page(text, where)
+    assert_lines(dataset, text, where)
     layout, confidence = _dialect(place, unit, text, guess.name)
     most = _ALL_RECORDS if to_its_end else 2000
     sample = Sample.of(text if to_its_end else sampled(text), layout, most)
+    sample = _padded(sample)
     layout, notes = _bounded(dataset, where, sample)
     sample = Sample(layout, [r for r in sample.records if _within(r, layout)]).without_repeats()
     layout, found, said = _typed(dataset, sample)
     columns = TableSchema.from_pairs(zip(layout.names, found.types, strict=True))
-    return Found(layout, columns, guess, confidence, (*_unsure(guess), *notes, *said))
+    stray = (_STRAY,) if layout.stray else ()
+    return Found(layout, columns, guess, confidence, (*_unsure(guess), *stray, *notes, *said))
+
+
+def _padded(sample: Sample) -> Sample:
+    """The same with a header as wide as the rows, where each of these ends with a delimiter."""
+    records, rows = sample.records, sample.rows
+    at = next((n for n, record in enumerate(records) if not record.blank), 0)
+    if not records or len(rows) < 2 or len(records[at].fields) != sample.width - 1:
+        return sample
+    if any(row.fields[-1] for row in rows):
+        return sample
+    header = replace(records[at], fields=[*records[at].fields, ""])
+    return Sample(sample.layout, [*records[:at], header, *records[at + 1 :]])
 
 
 def _unsure(guess: Guess) -> tuple[str, ...]:
@@ -138,12 +153,18 @@ def sampled(text: str) -> str:
     return part[: end + 1] if part.count("\n") + part.count("\r") >= _FEW_LINES else text
 
 
-def assert_no_page(text: str, where: str) -> None:
-    """Refuse what a server sends where it cannot send the file.
+def assert_lines(dataset: FilesDataset, text: str, where: str) -> None:
+    """Refuse what a server sends where it cannot send the file, and lines that are quoted whole.
 
     Raises:
-        SourceReadError: It is HTML or XML.
+        SourceReadError: It is HTML or XML, or its lines are quoted.
     """
+    if dataset.delimiter is None and dataset.quote is None and is_wrapped(text):
+        raise SourceReadError(
+            f"{where}: each of its lines is quoted as a whole, so that it has one column only",
+            hint="Write it again without the outer quotes; if each line is one value, say "
+            "delimiter: ',' and quote: '\"'.",
+        )
     if _PAGE.match(text):
         raise SourceReadError(
             f"{where} is a page of HTML or XML, no CSV",
@@ -222,7 +243,7 @@ def _bounded(dataset: FilesDataset, where: str, sample: Sample) -> tuple[Layout,
     if not lines or dataset.skip is not None:
         return layout, ()
     if not sure:
-        raise unlike(where, lines)
+        raise unlike(where, lines, records[lines - 1].fields)
     first = records[lines].line
     note = () if all(record.blank for record in records[:lines]) else (_left_out(first - 1),)
     return replace(layout, first=first), note
@@ -232,8 +253,14 @@ def _left_out(lines: int) -> str:
     return f"the first {lines} lines are no part of the table; they are left out"
 
 
-def unlike(where: str, lines: int) -> SourceReadError:
-    """What is said of first lines that are like no others."""
+def unlike(where: str, lines: int, last: Sequence[str] = ()) -> SourceReadError:
+    """What is said of first lines that are like no others, of which the last has some fields."""
+    if len(last) > 1 and not any(map(str.isdigit, "".join(last))):
+        return SourceReadError(
+            f"{where}: line {lines} has {len(last)} fields, but the lines below it have others",
+            hint="It looks like the names of the columns: mend it, so that there is one for each. "
+            f"If it is no header, say skip: {lines}.",
+        )
     return SourceReadError(
         f"{where}: its first {lines} lines do not look like the others",
         hint=f"If they are no data, say skip: {lines}; if they are, mend the lines that differ "

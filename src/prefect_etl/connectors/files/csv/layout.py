@@ -26,6 +26,7 @@ class Layout:
         decimal: The decimal sign.
         thousands: The sign between thousands; empty for none.
         dates: Formats of dates and times by column, as strptime's.
+        stray: Whether quotes stand within quotes as they are: only one before a field's end closes.
     """
 
     names: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class Layout:
     decimal: str = "."
     thousands: str = ""
     dates: Mapping[str, tuple[str, ...]] | None = None
+    stray: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON values."""

@@ -21,6 +21,42 @@ _VALUE = re.compile(r"[+-]?[\d.,' :/\-]*\d[\d.,' :/\-TZ%€$]*|[^,;\t|^~\"\x01\x
 SINGLE = re.compile(r"(?:^|[,;\t|^~:\x01\x1f]) *'", re.MULTILINE)
 _WITHIN_QUOTES = re.compile(r"'.*'|\".*\"", re.DOTALL)
 
+# A quote between what neither begins nor ends a field.
+_STRAY = re.compile(r"""[^,;\t|^~:\x01\x1f\s"]"[^,;\t|^~:\x01\x1f\r\n"]""")
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_ONE_COLUMN = 0.8
+
+
+def is_one_column(text: str) -> bool:
+    r"""Whether delimiters stand within whole quoted lines only.
+
+    Example:
+        >>> is_one_column('note\n"a, b"\nc\n'), is_one_column('"a","b"\n"c","d"\n')
+        (True, False)
+    """
+    if '"' not in text or any(sign in _QUOTED.sub("", text) for sign in DELIMITERS):
+        return False
+    return all(not _QUOTED.sub("", line) or '"' not in line for line in text.splitlines())
+
+
+def is_wrapped(text: str) -> bool:
+    r"""Whether each line is quoted as a whole, though it has several fields.
+
+    Example:
+        >>> is_wrapped('"a,b"\n"1,2"\n"3,4"\n'), is_wrapped('"a","b"\n"1","2"\n')
+        (True, False)
+    """
+    if not text.startswith('"'):
+        return False
+    lines = [line for line in text[:_LOOKED_AT].splitlines() if line][:_RECORDS]
+    bodies = [line[1:-1].replace('""', "") for line in lines]
+    if len(lines) < 2 or any(line[0] != '"' or line[-1] != '"' for line in lines):
+        return False
+    if any('"' in body for body in bodies):
+        return False
+    counts = [{body.count(sign) for body in bodies} for sign in DELIMITERS]
+    return any(len(found) == 1 and found != {0} for found in counts)
+
 
 def best_dialect(text: str, known: Layout, pinned: set[str]) -> tuple[Layout, float]:
     r"""The layout whose records are most alike, and how sure it is.
@@ -36,6 +72,8 @@ def best_dialect(text: str, known: Layout, pinned: set[str]) -> tuple[Layout, fl
         (';', "'")
     """
     text = text[:_LOOKED_AT]
+    if not pinned & {"delimiter", "quote"} and is_one_column(text):
+        return replace(known, delimiter=",", quote='"', escape='"'), _ONE_COLUMN
     scored = [(_score(text, layout), layout) for layout in _candidates(text, known, pinned)]
     best, chosen = max(scored, key=lambda pair: pair[0])
     others = [score for score, layout in scored if layout.delimiter != chosen.delimiter]
@@ -52,6 +90,8 @@ def _candidates(text: str, known: Layout, pinned: set[str]) -> Iterator[Layout]:
             escapes = [known.escape] if "escape" in pinned else _escapes(text, quote)
             for escape in escapes:
                 yield replace(known, delimiter=sign, quote=quote, escape=escape)
+            if quote == '"' and "escape" not in pinned and _STRAY.search(text):
+                yield replace(known, delimiter=sign, quote=quote, escape=quote, stray=True)
 
 
 def _quotes(text: str) -> list[str]:
@@ -77,8 +117,8 @@ def _score(text: str, layout: Layout) -> float:
     good = sum(_quality(cell, layout) for cell in cells) / len(cells)
     # One column is what every text is; it is better than nothing.
     alike = sample.share**2 * (width - 1) / width if width > 1 else 0.05
-    # A broken quote is likelier than quotes that mean nothing.
-    bare = 0.85 if layout.quote == "" else 1.0
+    # A broken quote is likelier than quotes that close nothing, or mean nothing.
+    bare = 0.85 if layout.quote == "" else 0.9 if layout.stray else 1.0
     # A column without even a name is half of a longer delimiter.
     hollow = any(not any(cells) for cells in list(zip(*fields, strict=True))[:-1])
     return alike * good * bare * (0.5 if hollow else 1.0)

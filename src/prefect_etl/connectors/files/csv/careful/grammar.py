@@ -40,6 +40,8 @@ class Grammar:
         Token(fields=['1', 'a "b", c'], end=15, fault=None)
         >>> Grammar(Layout()).record('1,"a" b\n2,d', 0).fault
         'stray'
+        >>> Grammar(Layout(stray=True)).record('1,"5" pipe"', 0).fields
+        ['1', '5" pipe']
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -52,6 +54,8 @@ class Grammar:
         self._open: re.Pattern[str] | None = None
         if quote:
             body = _run((self.quote,), self.escape, f"{quote}{quote}")
+            if layout.stray:
+                body = _run((self.quote,), "", f"{quote}(?!{blanks}(?:{sign}|{_END}))")
             quoted = f"{blanks}{quote}(?P<quoted>{body}){quote}{blanks}(?={sign}|{_END})"
             plain = f"(?!{blanks}{quote}){plain}"
             self._field = re.compile(f"(?:{quoted}|(?P<plain>{plain})){end}")
@@ -60,7 +64,7 @@ class Grammar:
             self._field = re.compile(f"(?P<quoted>(?!))?(?P<plain>{plain}){end}")
         usual = len(layout.quote) == len(layout.delimiter) == 1 and not self.escape
         self._dialect: Mapping[str, Any] | None = None
-        if usual and " " not in (self.delimiter, self.quote):
+        if usual and not layout.stray and " " not in (self.delimiter, self.quote):
             self._dialect = {"delimiter": self.delimiter, "quotechar": self.quote, "strict": True}
         signs = "|".join(filter(None, (quote, sign, escape, r"\r\n", r"\r", r"\n")))
         doubled = f"{quote}(?P<doubled>{quote})|" if quote else "(?P<doubled>(?!))|"
