@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Rows of one Arrow batch at most, and what they may take: DuckDB makes each of so many rows as it
 # is told, however wide they are.
 STREAM_ROWS = 65_536
-_ROWS_OF_TEXT = 256
+ROWS_OF_TEXT = 256
 _BATCH_BYTES = 16 << 20
 # So few fit in a batch where a row has 256 KiB and more.
 _ROWS_OF_WIDE = 64
@@ -94,7 +94,7 @@ def batches(
         lossless: As of :func:`arrow_rows`.
     """
     cursor.execute(f"SET arrow_lossless_conversion = {lossless}")
-    if rows < _ROWS_OF_TEXT:
+    if rows < ROWS_OF_TEXT:
         # What waits to be fetched is measured without its texts: at a megabyte, it would be all.
         cursor.execute("SET streaming_buffer_size = '1KB'")
     return cursor.execute(sql).to_arrow_reader(rows)
@@ -114,7 +114,7 @@ def batch_rows(cursor: duckdb.DuckDBPyConnection, rows: str, schema: TableSchema
     if not widths:
         return STREAM_ROWS
     if _takes_all(cursor, rows):
-        return _ROWS_OF_TEXT
+        return ROWS_OF_TEXT
     widest = f"SELECT {' + '.join(widths)} AS width FROM ({rows}) LIMIT {_LOOKED_AT}"
     try:
         row = cursor.execute(f"SELECT max(width) FROM ({widest})").fetchone()
@@ -130,7 +130,7 @@ def _takes_all(cursor: duckdb.DuckDBPyConnection, rows: str) -> bool:
 
 
 def _rows_of(width: float) -> int:
-    return max(1, min(_ROWS_OF_TEXT, int(_BATCH_BYTES / (width + 1))))
+    return max(1, min(ROWS_OF_TEXT, int(_BATCH_BYTES / (width + 1))))
 
 
 def _may_be_wide(column: Column) -> bool:

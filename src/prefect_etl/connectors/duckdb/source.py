@@ -11,6 +11,7 @@ from prefect_etl.connectors.base import ArrowRows, Relation, Rows
 from prefect_etl.connectors.duckdb.probing import DuckDBProbe, typed
 from prefect_etl.connectors.duckdb.rehearsal import assert_within
 from prefect_etl.connectors.duckdb.select import check_condition, parse_select
+from prefect_etl.connectors.duckdb.slicing import rows_at_once, slices
 from prefect_etl.connectors.relational import (
     DatabaseDataset,
     Planner,
@@ -114,12 +115,17 @@ class DuckDBSource:
                 probe = self._probe(cursor)
             columns = probe.keys if "keys" in batch.reading else probe.columns
             sql = f"SELECT {columns} FROM {probe.selected}"
+            window = None
             if "upper" in batch.reading:
                 column, kind = probe.cursor_column
                 window = within(batch.reading, identifier(column), lambda bound: typed(bound, kind))
                 sql += f" WHERE {window}"
             if self._dataset.table_ is not None:
-                yield Relation(sql, ordered=False)
+                if (rows := rows_at_once(cursor, probe.selected, columns)) is None:
+                    yield Relation(sql, ordered=False)
+                else:
+                    few = slices(cursor, probe.selected, columns, window, rows)
+                    yield ArrowRows(few, ordered=False)
                 return
             # A query's names are looked up in the file, which only this cursor uses. Without the
             # setting, types that Arrow does not know would come out as others.
