@@ -42,10 +42,19 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Records of lines that need no care."""
+    """Records that need no care.
+
+    Attributes:
+        values: What was read.
+        trust: How far their numbers can be trusted.
+        doubled: Lines, from 1, in which a key came twice.
+        key: The key that came twice in the first of them.
+    """
 
     values: list[dict[str, Any]]
     trust: Trust
+    doubled: tuple[int, ...] = ()
+    key: str = ""
 
 
 def shown(text: bytes | str) -> str:

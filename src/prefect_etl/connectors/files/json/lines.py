@@ -26,13 +26,21 @@ def pieces(chunks: Iterable[bytes], *, mend: bool) -> Iterator[Found | Together]
             found = records_together(text) if small else None
             middle = text.find(b"\n", len(text) // 2) + 1
             if found is not None:
-                yield Together(*found)
+                values, trusted, doubled = found
+                key = _doubled_key(text, doubled[0]) if doubled else ""
+                yield Together(values, trusted, tuple(line + n for n in doubled), key)
             elif small and lines > _FEW and 0 < middle < len(text):
                 waiting += [text[middle:], text[:middle]]
                 continue
             else:
                 yield from lines_of([text], mend=mend, first=line, start=byte)
             line, byte = line + lines, byte + len(text)
+
+
+def _doubled_key(text: bytes, line: int) -> str:
+    reader = Reader()
+    reader.value(text.strip(b"\n").split(b"\n")[line].decode())
+    return reader.doubled[0]
 
 
 def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

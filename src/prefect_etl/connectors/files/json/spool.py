@@ -125,6 +125,8 @@ class Spool:
             for found in found_here:
                 if isinstance(found, Together):
                     self._write_together(file, found, name)
+                    for line in found.doubled:
+                        self._tell_doubled(found.key, unit.position, line)
                     read += len(found.values)
                     continue
                 try:
@@ -168,10 +170,13 @@ class Spool:
         self.rows += len(lines)
         return max(len(lines), 1)
 
+    def _tell_doubled(self, key: str, position: str, line: int) -> None:
+        said = f"the key {key} comes twice in an object; the last one counts"
+        self.rejects.mended("json.key", said, position, line)
+
     def _tell(self, found: Found, position: str) -> None:
         if found.doubled:
-            said = f"the key {found.doubled[0]} comes twice in an object; the last one counts"
-            self.rejects.mended("json.key", said, position, found.line)
+            self._tell_doubled(found.doubled[0], position, found.line)
         if found.mended:
             said = "bytes that are not UTF-8, and halves of surrogate pairs, are replaced by U+FFFD"
             self.rejects.mended("json.encoding", said, position, found.line)
