@@ -106,6 +106,21 @@ FILES: dict[str, tuple[str | bytes, str, list[tuple[Any, ...]]]] = {
             (3, "佐藤表示", "神奈川県横浜市"),
         ],
     ),
+    "EUC-JP without kana": (
+        "番号,住所\n1,東京都千代田区\n2,大阪府大阪市北区\n",
+        "euc_jp",
+        [(1, "東京都千代田区"), (2, "大阪府大阪市北区")],
+    ),
+    "umlauts after a million letters without": (
+        "id;name\n" + f"1;{'x' * 90}\n" * 12_000 + "2;Müller\n3;Köln\n",
+        "cp1252",
+        [*((1, "x" * 90) for _ in range(12_000)), (2, "Müller"), (3, "Köln")],
+    ),
+    "umlauts after a million letters without, and decimal commas": (
+        "id;n;name\n" + f"1;2,5;{'x' * 90}\n" * 12_000 + "2;3,5;Müller\n3;4,5;Köln\n",
+        "cp1252",
+        [*((1, 2.5, "x" * 90) for _ in range(12_000)), (2, 3.5, "Müller"), (3, 4.5, "Köln")],
+    ),
     "one column": ("name\nalice\nbob\ncarol\n", "utf-8", [("alice",), ("bob",), ("carol",)]),
     "blank lines at the end": ("id,name\n1,a\n2,b\n\n\n", "utf-8", [(1, "a"), (2, "b")]),
     "carriage returns only": ("id,name\r1,a\r2,b\r3,c\r", "utf-8", [(1, "a"), (2, "b"), (3, "c")]),
@@ -180,3 +195,16 @@ def test_a_header_line_that_comes_again_fails_a_file_where_that_is_asked_for(tmp
     (tmp_path / "a.csv").write_text("id,name\n1,a\n2,b\nid,name\n3,c\n")
     with pytest.raises(SourceReadError, match="line 4: it is the header line again"):
         prefect_etl.read(tmp_path / "a.csv", bad_rows="fail")
+
+
+def test_a_late_line_of_another_encoding_than_others_is_put_aside(tmp_path):
+    lines = [
+        b"id;name",
+        *[b"1;" + b"x" * 90] * 12_000,
+        "2;Köln".encode(),
+        "3;Köln".encode("cp1252"),
+    ]
+    (tmp_path / "a.csv").write_bytes(b"\n".join(lines))
+    found = prefect_etl.read(tmp_path / "a.csv")
+    assert found.table["name"].to_pylist()[-1] == "Köln"
+    assert found.rejects["rule"].to_pylist() == ["csv.encoding"]

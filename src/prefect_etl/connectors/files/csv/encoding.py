@@ -105,6 +105,11 @@ def encoding_of(head: bytes, *, whole: bool, name: str) -> Guess:
     )
 
 
+def unsure_encoding(name: str) -> str:
+    """What is said of an encoding that was guessed."""
+    return f"its encoding seems to be {name}; say encoding: {name} to be sure"
+
+
 def first_invalid(data: bytes, *, whole: bool) -> int | None:
     r"""The place of the first byte that is no UTF-8; a character that is cut off at the end is.
 
@@ -153,6 +158,9 @@ def _likely(head: bytes, *, whole: bool) -> Guess | None:
         ((share, name) for name, share in shares.items()), reverse=True
     )[:2]
     places = found[chosen].places
+    # Without kana the bytes of both are pairs alike.
+    if chosen == "gb18030" and _opinion(head, ("gb18030", "euc_jp")) == "euc_jp":
+        return Guess("euc_jp", _GUESSED)
     if best < _SURE or places < (1 if chosen in LATIN else _PLACES):
         return None
     if best - second < _AHEAD:

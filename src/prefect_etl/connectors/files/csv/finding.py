@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 
 from prefect_etl.connectors.files.config import FilesDataset
 from prefect_etl.connectors.files.csv.careful.blocks import Encoding
-from prefect_etl.connectors.files.csv.encoding import Guess, encoding_of, known_encoding
+from prefect_etl.connectors.files.csv.encoding import (
+    Guess,
+    encoding_of,
+    known_encoding,
+    unsure_encoding,
+)
 from prefect_etl.connectors.files.csv.footing import (
     is_total,
     names_delivery,
@@ -133,7 +138,7 @@ def _padded(sample: Sample) -> Sample:
 def _unsure(guess: Guess) -> tuple[str, ...]:
     if guess.confidence == 1.0:
         return ()
-    return (f"its encoding seems to be {guess.name}; say encoding: {guess.name} to be sure",)
+    return (unsure_encoding(guess.name),)
 
 
 def decoded(head: Head, encoding: str) -> str:

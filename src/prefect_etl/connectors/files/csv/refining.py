@@ -9,6 +9,7 @@ careful one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from prefect_etl.connectors.files.csv.broadening import (
@@ -20,9 +21,11 @@ from prefect_etl.connectors.files.csv.broadening import (
 )
 from prefect_etl.connectors.files.csv.careful.conversion import conversion
 from prefect_etl.connectors.files.csv.careful.reading import CAREFUL, Opened, opened
+from prefect_etl.connectors.files.csv.encoding import unsure_encoding
 from prefect_etl.connectors.files.csv.joins import needs_care
+from prefect_etl.connectors.files.csv.late_encoding import late_encoding
 from prefect_etl.connectors.files.csv.layout import Layout
-from prefect_etl.connectors.files.csv.scan import HELD, held
+from prefect_etl.connectors.files.csv.scan import HELD, NOTES, held
 from prefect_etl.connectors.files.form import Better
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.connectors.files.reading import Reading
@@ -36,11 +39,25 @@ def better(place: Place, reading: Reading, units: Sequence[Unit]) -> Better:
     if CAREFUL in reading.options:
         return _better_with_care(place, reading, units)
     found = misfits(place, reading, units)
-    careful = {CAREFUL: layout_of(reading).as_dict()}
+    layout = layout_of(reading)
+    if found is None and (better := _otherwise_encoded(place, reading, layout, units)):
+        return better
+    careful = {CAREFUL: layout.as_dict()}
     if found is None or not found.columns or needs_care(place, reading, units):
         return Better(options=careful)
     types, firm = _decided(place, found, lambda name: broader(place, reading, units, name))
     return Better(types, careful | {HELD: sorted(firm)} if firm else {})
+
+
+def _otherwise_encoded(
+    place: Place, reading: Reading, layout: Layout, units: Sequence[Unit]
+) -> Better:
+    """In the encoding that files turn out to have where nobody had looked."""
+    encoding = late_encoding(place, units) if layout.encoding == "utf-8" else None
+    if encoding is None:
+        return Better()
+    notes = [*reading.options.get(NOTES, ()), unsure_encoding(encoding)]
+    return Better(options={CAREFUL: replace(layout, encoding=encoding).as_dict(), NOTES: notes})
 
 
 def _better_with_care(place: Place, reading: Reading, units: Sequence[Unit]) -> Better:
@@ -48,7 +65,8 @@ def _better_with_care(place: Place, reading: Reading, units: Sequence[Unit]) -> 
         fixed = held(place.dataset, reading.options)
         loose = {name: n for name, n in found.failures.items() if name not in fixed}
         if not loose:
-            return Better()
+            layout = Layout.from_dict(reading.options[CAREFUL])
+            return _otherwise_encoded(place, reading, layout, units)
         whole = sum(found.spooled.read.values())
         types, firm = _decided(
             place, Misfits(loose, whole), lambda name: _broader(place, reading, found, name)

@@ -14,7 +14,9 @@ from prefect_etl.connectors.files.csv.careful.conversion import (
 )
 from prefect_etl.connectors.files.csv.careful.rejects import put_aside
 from prefect_etl.connectors.files.csv.careful.spool import UNIT, Files, Spooled, spool
+from prefect_etl.connectors.files.csv.encoding import unsure_encoding
 from prefect_etl.connectors.files.csv.footing import total_test
+from prefect_etl.connectors.files.csv.late_encoding import late_encoding
 from prefect_etl.connectors.files.csv.layout import Layout
 from prefect_etl.connectors.files.csv.scan import guessed_integers, held
 from prefect_etl.connectors.files.place import Place
@@ -121,9 +123,27 @@ def careful_rows(place: Place, reading: Reading, units: Sequence[Unit]) -> Itera
                 hint=f"Say which it is with types: {{{loose[0]}: VARCHAR}}.",
             )
         aside = put_aside(found.files, found.spooled, found.tests)
+        _assert_encoding(place, reading, units, aside)
         assert_mostly_read(place, units, found.spooled, aside)
         yield Relation(
             f"SELECT {_selected(found.columns, units)} FROM {found.fitting}", aside=lambda: aside
+        )
+
+
+def _assert_encoding(place: Place, reading: Reading, units: Sequence[Unit], aside: Aside) -> None:
+    """Have a batch read otherwise whose first bytes did not tell its encoding.
+
+    Raises:
+        SourceReadError: All that is no UTF-8 is of another encoding.
+    """
+    if reading.options[CAREFUL]["encoding"] != "utf-8" or aside.rejects is None:
+        return
+    bad = place.session.query(
+        f"SELECT 1 FROM read_parquet({literal(aside.rejects)}) WHERE rule = 'csv.encoding' LIMIT 1"
+    )
+    if bad and (encoding := late_encoding(place, units)):
+        raise SourceReadError(
+            f"{units[0].position} is no UTF-8", hint=f"{unsure_encoding(encoding)}."
         )
 
 
