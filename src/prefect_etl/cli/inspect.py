@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from prefect_etl.cli.console import make_table, out, print_json, print_lines
 from prefect_etl.cli.options import AsJson
 from prefect_etl.errors import ConfigError
+from prefect_etl.reporting.numbers import counted
 from prefect_etl.reporting.words import printable
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _print(found: Inspection) -> None:
         out().print(rows)
     notes = [printable(f"! {note}") for note in found.notes]
     if found.rejected:
-        notes.append(f"! {found.rejected} records would be put aside as unreadable")
+        notes.append(f"! {counted(found.rejected, 'record')} would be put aside as unreadable")
     print_lines("", *notes) if notes else None
     print_lines("", "In the pipeline file:", *drafted(found.path, found.pins))
 

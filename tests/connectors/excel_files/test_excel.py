@@ -262,3 +262,24 @@ def test_a_workbook_goes_its_way_through_a_pipeline(tmp_path):
     with open_workspace(spec) as workspace:
         (report,) = run_pipeline(workspace).datasets
     assert (report.counts.read, report.counts.inserted, report.counts.quarantined) == (4, 3, 1)
+
+
+TITLED = [["Report"], ["2024"], [], *ROWS]
+
+
+def test_a_title_above_the_table_is_left_out_and_told(tmp_path):
+    found = prefect_etl.read(book(tmp_path / "a.xlsx", TITLED))
+    assert found.table.column_names == HEAD
+    (repair,) = found.repairs
+    assert (repair.kind, repair.count) == ("excel.guess", 2)
+
+
+def test_rows_of_the_sheet_above_the_table_can_be_said(tmp_path):
+    found = prefect_etl.read(book(tmp_path / "a.xlsx", TITLED), skip=3)
+    assert found.table.column_names == HEAD
+    assert found.repairs == ()
+
+
+def test_a_first_row_with_one_name_of_two_is_no_title(tmp_path):
+    found = prefect_etl.read(book(tmp_path / "a.xlsx", [["id", None], ["a", "b"], ["c", "d"]]))
+    assert found.table.column_names == ["id", "column_2"]

@@ -51,11 +51,14 @@ class _Excel:
     def explain(self, place: Place, unit: Unit) -> Explained:
         """The sheet that is read, and where its table begins."""
         with read_sheet(place, unit) as sheet:
-            facts = (
-                Fact("sheet", sheet.name),
-                Fact("rows", str(max(sheet.count - sheet.header_lines(place), 0))),
-            )
-            return Explained(facts, pins={"sheet": sheet.name})
+            titles = sheet.titles(place)
+            rows = max(sheet.count - titles - sheet.header_lines(place), 0)
+            facts = [Fact("sheet", sheet.name), Fact("rows", str(rows))]
+            if not titles:
+                return Explained(tuple(facts), pins={"sheet": sheet.name})
+            skip = sheet.numbers(titles + 1)[-1] - 1
+            facts.append(Fact("first row", str(skip + 1)))
+            return Explained(tuple(facts), pins={"sheet": sheet.name, "skip": skip})
 
 
 def _found(place: Place, sheet: Sheet) -> Reading:
@@ -65,11 +68,12 @@ def _found(place: Place, sheet: Sheet) -> Reading:
             f"{sheet.position}: the sheet {sheet.name} is empty",
             hint="Say which sheet with sheet:, or put a header into it.",
         )
-    names = joined_names(sheet.texts(lines)) if lines else numbered_names(sheet.width)
+    titles = sheet.titles(place)
+    names = joined_names(sheet.texts(titles, lines)) if lines else numbered_names(sheet.width)
     pins = place.dataset.types
     kinds = [
         pins.get(name, type_of(kinds))
-        for name, kinds in zip(names, sheet.kinds(lines), strict=True)
+        for name, kinds in zip(names, sheet.kinds(titles + lines), strict=True)
     ]
     return Reading("excel", TableSchema.from_pairs(zip(names, kinds, strict=True)), {})
 
@@ -83,6 +87,7 @@ class _Rows:
         self._sheet = sheet
         self._pairs = list(reading.columns.pairs())
         self._values = [value_of(f"c{n}", kind) for n, (_, kind) in enumerate(self._pairs)]
+        self._titles = sheet.titles(place)
         nulls = literal(list(place.dataset.nulls))
         columns = ", ".join(
             f"CASE WHEN NOT list_contains({nulls}, c{n}) THEN c{n} END AS c{n}"
@@ -91,7 +96,7 @@ class _Rows:
         self._source = (
             f"(SELECT row, errors, {columns or 'NULL AS c0'} FROM read_parquet("
             f"{literal(sheet.path)}, file_row_number = true) "
-            f"WHERE file_row_number >= {sheet.header_lines(place)} "
+            f"WHERE file_row_number >= {self._titles + sheet.header_lines(place)} "
             f"AND file_row_number < {sheet.count - (place.dataset.footer or 0)})"
         )
 
@@ -147,9 +152,13 @@ class _Rows:
         return Aside(path, {0: bad}, repairs)
 
     def _repairs(self, wrong: int, first: int | None) -> tuple[Repair, ...]:
-        if not (wrong and self._mended):
-            return ()
-        return (Repair(_FAULTS, "error cells are null", wrong, self._unit.position, first),)
+        told, position = [], self._unit.position
+        if self._titles and self._place.dataset.skip is None:
+            said = "rows above the table are a title; they are left out"
+            told.append(Repair("excel.guess", said, self._titles, position, 1))
+        if wrong and self._mended:
+            told.append(Repair(_FAULTS, "error cells are null", wrong, position, first))
+        return tuple(told)
 
     @property
     def _rule(self) -> str:

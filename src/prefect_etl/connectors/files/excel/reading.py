@@ -42,25 +42,54 @@ class Sheet:
     rest: Sequence[Sequence[str]]
     merged: Sequence[Sequence[int]]
 
+    def titles(self, place: Place) -> int:
+        """How many rows stand above the table: as the user says; else those that are a title.
+
+        A title has one cell, and below it is a row of text that names every column. Above two
+        columns it must have empty rows below it, too.
+        """
+        dataset = place.dataset
+        if dataset.skip is not None:
+            return sum(number <= dataset.skip for number in self.numbers(dataset.skip))
+        if dataset.header is False or dataset.header_lines is not None or self.width < 2:
+            return 0
+        for count, kinds in enumerate(self.head):
+            if sum(kind != "" for kind in kinds) != 1:
+                numbers = self.numbers(count + 1)
+                apart = self.width > 2 or numbers[-1] - numbers[0] > count
+                named = all(kind == "text" for kind in kinds)
+                return count if named and apart and count + 1 < self.count else 0
+        return 0
+
+    def numbers(self, most: int) -> list[int]:
+        """The numbers of the first rows in their sheet, from 1."""
+        rows = self.session.query(
+            f"SELECT row FROM read_parquet({literal(self.path)}, file_row_number = true) "
+            f"WHERE file_row_number < {most} ORDER BY file_row_number"
+        )
+        return [number for (number,) in rows]
+
     def header_lines(self, place: Place) -> int:
         """How many rows name the columns: as the user says; else one, where it is all text."""
         if place.dataset.header_lines is not None:
             return place.dataset.header_lines
         if place.dataset.header is not None:
             return int(place.dataset.header)
-        return int(bool(self.head) and all(kind in ("", "text") for kind in self.head[0]))
+        first = self.head[self.titles(place) :][:1]
+        return int(any(all(kind in ("", "text") for kind in row) for row in first))
 
-    def kinds(self, lines: int) -> list[set[str]]:
-        """The kinds of the values of each column, but of the rows that name the columns."""
-        rows = self.head[lines:]
+    def kinds(self, first: int) -> list[set[str]]:
+        """The kinds of the values of each column, from a row on, counted from 0."""
+        rows = self.head[first:]
         return [{*self.rest[n], *(row[n] for row in rows)} - {""} for n in range(self.width)]
 
-    def texts(self, lines: int) -> list[list[str]]:
-        """The texts of the first rows; a merged cell is in each of its columns."""
+    def texts(self, first: int, lines: int) -> list[list[str]]:
+        """The texts of some rows from one on; a merged cell is in each of its columns."""
         columns = ", ".join(f"c{n}" for n in range(self.width))
         rows = self.session.query(
             f"SELECT row, {columns} FROM read_parquet({literal(self.path)}, file_row_number = true)"
-            f" WHERE file_row_number < {lines} ORDER BY file_row_number"
+            f" WHERE file_row_number BETWEEN {first} AND {first + lines - 1} "
+            "ORDER BY file_row_number"
         )
         return [self._spread(number, [cell or "" for cell in cells]) for number, *cells in rows]
 
