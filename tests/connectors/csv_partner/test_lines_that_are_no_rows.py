@@ -26,6 +26,7 @@ def _told(found):
         ("id,n\n1,2\n2,3\nTotal,5\n", ["int64", "int64"], 4),
         ("id,n\n" + "1,2\n" * 30_000 + "Total:,60000\n", ["int64", "int64"], 30_002),
         ("id,n\n" + "1,2\n" * 300_000 + "TRL,x\n", ["int64", "int64"], 300_002),
+        ("id,n\n1,2\n2,3\n\nTotal,5\n", ["int64", "int64"], 5),
         ("id||n\n1||2\n2||3\ntotal||5\n", ["int64", "int64"], 4),
     ],
 )

@@ -290,6 +290,9 @@ def _plain(
         return None
     if reading.options["skip"] != layout.first - 1 or "dateformat" in reading.options:
         return None
+    kinds = zip(reading.columns, found.columns, strict=True)
+    if any(theirs.type == "VARCHAR" != ours.type for theirs, ours in kinds):
+        return None
     notes = {NOTES: list(found.notes)} if found.notes else {}
     pairs = zip(found.columns.names, (c.type for c in reading.columns), strict=True)
     return Reading(reading.format, TableSchema.from_pairs(pairs), {**reading.options, **notes})
