@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from prefect_etl.core.accounting import Accounting
+from prefect_etl.core.aside import Repair
 from prefect_etl.reporting.html import report_html
 from prefect_etl.reporting.markup import Html, link, tag
 
@@ -134,3 +135,14 @@ def test_only_markup_made_here_is_markup():
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "//host", "ht!tp["])
 def test_an_unsafe_address_is_not_a_link(address):
     assert "href" not in link("x", address)
+
+
+def test_repairs_and_guesses_are_told(busy):
+    mended = (
+        Repair("csv.quote", "stray quotes are taken as they stand", 3, "a.csv", 7),
+        Repair("csv.guess", "its encoding seems to be cp1252", 1, "b.csv"),
+    )
+    first, *others = busy.datasets
+    page = Page(report_html(replace(busy, datasets=(replace(first, repairs=mended), *others))))
+    assert "repaired a.csv: stray quotes are taken as they stand (3 times" in page.text
+    assert "guessed b.csv: its encoding seems to be cp1252" in page.text

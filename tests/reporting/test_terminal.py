@@ -147,6 +147,18 @@ def test_a_plan_with_nothing_to_do_says_so():
     assert "nyc: nothing to do" in shown(render_plan, plan)
 
 
+def test_a_plan_with_nothing_to_do_says_whose_settings_changed():
+    why = "nothing new; its settings changed: --full-refresh applies them"
+    plan = RunPlan(
+        "nyc",
+        (
+            DatasetPlan("a", "main.a", "skip", ("nothing new",)),
+            DatasetPlan("b", "main.b", "skip", (why,)),
+        ),
+    )
+    assert shown(render_plan, plan).splitlines()[1:] == [f"b: {why}"]
+
+
 def test_a_history_lists_runs_and_why_they_failed(busy, failed, idle):
     text = shown(render_history, [busy, failed, idle])
     rows = table_of(text)

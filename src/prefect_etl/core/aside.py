@@ -33,6 +33,8 @@ class Repair:
     Example:
         >>> print(Repair("csv.ragged", "missing fields at the end are null", 3, "a.csv", 7))
         a.csv: missing fields at the end are null (3 times, first in line 7)
+        >>> print(Repair("csv.guess", "its encoding seems to be cp1252", 1, "a.csv"))
+        a.csv: its encoding seems to be cp1252
     """
 
     kind: str
@@ -41,8 +43,15 @@ class Repair:
     position: str
     line: int | None = None
 
+    @property
+    def verb(self) -> str:
+        """What was done: ``repaired``, or ``guessed``."""
+        return "guessed" if self.kind.endswith(".guess") else "repaired"
+
     def __str__(self) -> str:
         """In one line."""
+        if self.verb == "guessed":
+            return f"{self.position}: {self.said}"
         times = "once" if self.count == 1 else f"{self.count} times"
         first = "" if self.line is None else f", {'first ' * (self.count > 1)}in line {self.line}"
         return f"{self.position}: {self.said} ({times}{first})"

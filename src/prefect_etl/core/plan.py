@@ -9,6 +9,8 @@ from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.unit import Batch, Unit
 
 Action = Literal["load", "replay", "skip", "blocked"]
+# The reason of a dataset that is skipped, where there is no more to say.
+NOTHING_NEW = "nothing new"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from prefect_etl.connectors.base import Previewing, Resuming, Source
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.ledger import LedgerState
 from prefect_etl.core.manifest import LoadRecord, Manifest
-from prefect_etl.core.plan import DatasetPlan
+from prefect_etl.core.plan import NOTHING_NEW, DatasetPlan
 from prefect_etl.core.schema import TableSchema
 from prefect_etl.core.unit import Batch, Unit, is_replay
 from prefect_etl.errors import ConfigError, EtlError, ReplayGapError, SchemaError
@@ -146,8 +146,8 @@ def table_name(spec: DatasetSpec) -> str:
 
 def _nothing_new(spec: DatasetSpec, state: LedgerState) -> str:
     if state.fingerprint in (None, spec.fingerprint):
-        return "nothing new"
-    return "nothing new; its settings changed: --full-refresh applies them to rows loaded before"
+        return NOTHING_NEW
+    return f"{NOTHING_NEW}; its settings changed: --full-refresh applies them to rows loaded before"
 
 
 def _why(

@@ -13,6 +13,7 @@ from prefect_etl.reporting.html_sections import (
     durations,
     earlier,
     pill,
+    repairs,
     schema_changes,
     transformations,
 )
@@ -52,6 +53,7 @@ def report_html(report: RunReport, history: Sequence[RunReport] = ()) -> str:
         datasets(report),
         accounting(report),
         contracts(report),
+        repairs(report),
         schema_changes(report),
         transformations(report),
         durations(report),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prefect_etl.core.accounting import Accounting
@@ -204,21 +204,30 @@ def contracts(report: RunReport) -> Html | None:
     )
 
 
+def repairs(report: RunReport) -> Html | None:
+    """What was mended or guessed of files while they were read."""
+    found = {d.dataset: [f"{r.verb} {r}" for r in d.repairs] for d in report.datasets}
+    return _lists("Repairs", found)
+
+
 def schema_changes(report: RunReport) -> Html | None:
     """What the tables' schemas became."""
-    changed = [dataset for dataset in report.datasets if dataset.schema_changes]
-    if not changed:
-        return None
+    return _lists("Schema changes", {d.dataset: d.schema_changes for d in report.datasets})
+
+
+def _lists(title: str, found: Mapping[str, Sequence[str]]) -> Html | None:
+    """A list for each dataset that has something to tell; None where none has."""
     shown = [
         tag(
             "div",
-            tag("h3", dataset.dataset),
-            tag("ul", [tag("li", change) for change in dataset.schema_changes]),
+            tag("h3", name),
+            tag("ul", [tag("li", line) for line in lines]),
             class_="panel",
         )
-        for dataset in changed
+        for name, lines in found.items()
+        if lines
     ]
-    return _section("Schema changes", shown)
+    return _section(title, shown) if shown else None
 
 
 def transformations(report: RunReport) -> Html | None:

@@ -126,7 +126,7 @@ def _notes(report: RunReport) -> Iterator[str]:
         for change in dataset.schema_changes:
             yield f"- {name}: {_escaped(change)}"
         for repair in dataset.repairs:
-            yield f"- {name}: {_escaped(f'repaired {repair}')}"
+            yield f"- {name}: {_escaped(f'{repair.verb} {repair}')}"
         for rule in dataset.rules:
             fate = _escaped(FATES.get(rule.on_violation, rule.on_violation))
             told = f"{counted(rule.rows, 'row')} {fate}: " if rule.rows else ""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from textwrap import indent
 from typing import TYPE_CHECKING
 
-from prefect_etl.core.plan import DatasetPlan, RunPlan
+from prefect_etl.core.plan import NOTHING_NEW, DatasetPlan, RunPlan
 from prefect_etl.core.report import DatasetReport, RunReport, TransformationReport
 from prefect_etl.reporting.numbers import count, counted, moment, rate, seconds, size
 from prefect_etl.reporting.words import (
@@ -163,7 +163,7 @@ def _dataset_notes(dataset: DatasetReport) -> Iterator[tuple[str, str]]:
     for change in dataset.schema_changes:
         yield f"{name}: {change}", "cyan"
     for repair in dataset.repairs:
-        yield f"{name}: repaired {repair}", "yellow"
+        yield f"{name}: {repair.verb} {repair}", "yellow"
     for rule in dataset.rules:
         fate = FATES.get(rule.on_violation, rule.on_violation)
         told = f"{counted(rule.rows, 'row')} {fate}: " if rule.rows else ""
@@ -187,6 +187,10 @@ def render_plan(plan: RunPlan, console: Console) -> None:
         parts = len(plan.datasets), len(plan.transformations)
         what = f"{counted(parts[0], 'dataset')} and {counted(parts[1], 'transformation')}"
         _say(console, f"{plan.pipeline}: nothing to do ({what} up to date)", "green")
+        for dataset in plan.datasets:
+            told = [why for why in dataset.reasons if why != NOTHING_NEW]
+            if told:
+                _say(console, f"{dataset.dataset}: {'; '.join(told)}", "yellow")
         return
     if plan.datasets:
         console.print(_planned_datasets(plan.datasets))
