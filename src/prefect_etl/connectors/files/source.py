@@ -312,8 +312,9 @@ def _read_error(text: str, paths: Sequence[str], dataset: str) -> SourceReadErro
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     said = "; ".join(line.rstrip(".") for line in lines[:3] if not line.startswith("LINE "))
     where = f"{dataset}: {named}" if named else f"{dataset}: one of {len(paths)} files"
-    return SourceReadError(
-        f"{where} cannot be read: {said}",
-        hint="Mend the file, or say how to read it (format, delimiter, quote, header, skip, nulls, "
-        "types). Nothing of it was loaded.",
-    )
+    hint = "Mend the file, or say how to read it (format, delimiter, quote, header, skip, nulls, "
+    hint += "types). Nothing of it was loaded."
+    if "compressed" in said.lower():
+        hint = "Fetch the file again, or load the whole lines before the damage with bad_rows: "
+        hint += "repair. Nothing of it was loaded."
+    return SourceReadError(f"{where} cannot be read: {said}", hint=hint)
