@@ -28,7 +28,8 @@ from prefect_etl.connectors.files.csv.header import (
     unique_names,
 )
 from prefect_etl.connectors.files.csv.layout import Layout
-from prefect_etl.connectors.files.csv.opinion import best_dialect, is_wrapped
+from prefect_etl.connectors.files.csv.opinion import best_dialect
+from prefect_etl.connectors.files.csv.refusing import assert_lines, unlike
 from prefect_etl.connectors.files.csv.sample import SAMPLE, Record, Sample
 from prefect_etl.connectors.files.csv.tables import Table, tables, title_lines
 from prefect_etl.connectors.files.csv.values import Typed, plain_type, typed
@@ -45,7 +46,6 @@ _ALL_RECORDS = 10_000_000
 _FEW_LINES = 20
 _STRAY = "quotes within quoted fields are not escaped; they are taken as they stand"
 _NAMED = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\r|\n)', re.IGNORECASE)
-_PAGE = re.compile(r"\s*<(?:!doctype html|html|head|body|\?xml)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,25 +114,13 @@ def find(place: Place, unit: Unit) -> Found:
     layout, confidence = _dialect(place, unit, text, guess.name)
     most = _ALL_RECORDS if to_its_end else 2000
     sample = Sample.of(text if to_its_end else sampled(text), layout, most)
-    sample = _padded(sample)
+    sample = sample.padded()
     layout, notes = _bounded(dataset, where, sample)
     sample = Sample(layout, [r for r in sample.records if _within(r, layout)]).without_repeats()
     layout, found, said = _typed(dataset, sample)
     columns = TableSchema.from_pairs(zip(layout.names, found.types, strict=True))
     stray = (_STRAY,) if layout.stray else ()
     return Found(layout, columns, guess, confidence, (*_unsure(guess), *stray, *notes, *said))
-
-
-def _padded(sample: Sample) -> Sample:
-    """The same with a header as wide as the rows, where each of these ends with a delimiter."""
-    records, rows = sample.records, sample.rows
-    at = next((n for n, record in enumerate(records) if not record.blank), 0)
-    if not records or len(rows) < 2 or len(records[at].fields) != sample.width - 1:
-        return sample
-    if any(row.fields[-1] for row in rows):
-        return sample
-    header = replace(records[at], fields=[*records[at].fields, ""])
-    return Sample(sample.layout, [*records[:at], header, *records[at + 1 :]])
 
 
 def _unsure(guess: Guess) -> tuple[str, ...]:
@@ -156,26 +144,6 @@ def sampled(text: str) -> str:
     part = text[:SAMPLE]
     end = max(part.rfind("\n"), part.rfind("\r"))
     return part[: end + 1] if part.count("\n") + part.count("\r") >= _FEW_LINES else text
-
-
-def assert_lines(dataset: FilesDataset, text: str, where: str) -> None:
-    """Refuse what a server sends where it cannot send the file, and lines that are quoted whole.
-
-    Raises:
-        SourceReadError: It is HTML or XML, or its lines are quoted.
-    """
-    if dataset.delimiter is None and dataset.quote is None and is_wrapped(text):
-        raise SourceReadError(
-            f"{where}: each of its lines is quoted as a whole, so that it has one column only",
-            hint="Write it again without the outer quotes; if each line is one value, say "
-            "delimiter: ',' and quote: '\"'.",
-        )
-    if _PAGE.match(text):
-        raise SourceReadError(
-            f"{where} is a page of HTML or XML, no CSV",
-            hint="It is probably an error or a login page that was saved under this name: fetch "
-            "the file again.",
-        )
 
 
 def named_delimiter(dataset: FilesDataset, text: str) -> str | None:
@@ -256,21 +224,6 @@ def _bounded(dataset: FilesDataset, where: str, sample: Sample) -> tuple[Layout,
 
 def _left_out(lines: int) -> str:
     return f"the first {lines} lines are no part of the table; they are left out"
-
-
-def unlike(where: str, lines: int, last: Sequence[str] = ()) -> SourceReadError:
-    """What is said of first lines that are like no others, of which the last has some fields."""
-    if len(last) > 1 and not any(map(str.isdigit, "".join(last))):
-        return SourceReadError(
-            f"{where}: line {lines} has {len(last)} fields, but the lines below it have others",
-            hint="It looks like the names of the columns: mend it, so that there is one for each. "
-            f"If it is no header, say skip: {lines}.",
-        )
-    return SourceReadError(
-        f"{where}: its first {lines} lines do not look like the others",
-        hint=f"If they are no data, say skip: {lines}; if they are, mend the lines that differ "
-        "in their number of fields, or say skip: 0 and delimiter:.",
-    )
 
 
 def _chosen(block: int, found: Sequence[Table], where: str) -> Table:

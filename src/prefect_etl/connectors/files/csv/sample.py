@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from prefect_etl.connectors.files.csv.careful.blocks import BOM
@@ -73,6 +73,15 @@ class Sample:
         first = self.whole[0] if self.whole and self.width > 1 else None
         kept = [r for r in self.records if r is first or first is None or r.fields != first.fields]
         return Sample(self.layout, kept)
+
+    def padded(self) -> Sample:
+        """The same with a header as wide as the rows, where each of these ends with a delimiter."""
+        at = next((n for n, record in enumerate(self.records) if not record.blank), 0)
+        short = bool(self.records) and len(self.records[at].fields) == self.width - 1
+        if not short or len(self.rows) < 2 or any(row.fields[-1] for row in self.rows):
+            return self
+        header = replace(self.records[at], fields=[*self.records[at].fields, ""])
+        return Sample(self.layout, [*self.records[:at], header, *self.records[at + 1 :]])
 
     @cached_property
     def whole(self) -> list[Record]:
