@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -189,8 +190,42 @@ def test_a_sheet_without_a_header_has_numbered_columns(tmp_path):
 @pytest.mark.parametrize("name", ["a.xlsx", "a.xls", "a.ods", "a.xlsb"])
 def test_what_is_no_workbook_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"id,name\n1,x\n" * 100)
-    with pytest.raises(SourceReadError, match="no workbook, or damaged"):
+    with pytest.raises(SourceReadError, match="no workbook, or damaged") as refused:
         prefect_etl.read(tmp_path / name)
+    assert "Save it again" in str(refused.value.hint)
+    assert "delimiter" not in str(refused.value)
+
+
+def test_a_workbook_with_a_password_is_refused_and_says_so(tmp_path):
+    (tmp_path / "a.xlsx").write_bytes(_encrypted())
+    with pytest.raises(SourceReadError, match="it has a password") as refused:
+        prefect_etl.read(tmp_path / "a.xlsx")
+    assert "without its password" in str(refused.value.hint)
+
+
+def _encrypted() -> bytes:
+    """What Office writes around an encrypted workbook ([MS-CFB], [MS-OFFCRYPTO]), without data."""
+    end, unused = 0xFFFFFFFE, 0xFFFFFFFF
+    head = struct.pack("<8s16xHHHHH6x", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 62, 3, 0xFFFE, 9, 6)
+    head += struct.pack("<9I", 0, 1, 1, 0, 4096, end, 0, end, 0)
+    head += struct.pack("<109I", 0, *[unused] * 108)
+    table = struct.pack("<128I", 0xFFFFFFFD, end, *[unused] * 126)
+
+    def entry(name: str, kind: int, right: int = -1, child: int = -1) -> bytes:
+        text = name.encode("utf-16-le") + b"\0\0"
+        of = (len(text), kind, 1, -1, right, child)
+        return struct.pack("<64sHBBiii16xI16xIQ", text, *of, 0, end, 0)
+
+    return b"".join(
+        [
+            head,
+            table,
+            entry("Root Entry", 5, child=1),
+            entry("EncryptedPackage", 2, right=2),
+            entry("EncryptionInfo", 2),
+            entry("", 0),
+        ]
+    )
 
 
 @pytest.mark.parametrize("cut", [0.2, 0.6, 0.95])

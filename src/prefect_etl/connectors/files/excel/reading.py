@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from prefect_etl.connectors.files.foreign import cells_of
 from prefect_etl.connectors.files.place import Place
 from prefect_etl.core.sql import literal
 from prefect_etl.core.unit import Unit
 from prefect_etl.engine.duckdb import Session
-from prefect_etl.errors import ConfigError
+from prefect_etl.errors import ConfigError, SourceReadError
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +117,22 @@ def read_sheet(place: Place, unit: Unit) -> Iterator[Sheet]:
         )
     with place.scratch() as folder:
         path = folder / "cells.parquet"
-        yield Sheet(unit.position, path, place.session, *cells_of(place, unit, path))
+        yield Sheet(unit.position, path, place.session, *_cells(place, unit, path))
+
+
+def _cells(place: Place, unit: Unit, target: Path) -> tuple[Any, ...]:
+    try:
+        return cells_of(place, unit, target)
+    except OSError as error:
+        raise SourceReadError(
+            f"{place.dataset.name}: {unit.position} cannot be read: {error}", hint=_hint(str(error))
+        ) from error
+
+
+def _hint(said: str) -> str:
+    if "password" in said:
+        return "Save it without its password, in a folder that only those may read who should."
+    return (
+        "Save it again with the program that wrote it, or say what to read: sheet, cells. "
+        "Nothing of it was loaded."
+    )
