@@ -96,7 +96,7 @@ def batches(
     cursor.execute(f"SET arrow_lossless_conversion = {lossless}")
     if rows < ROWS_OF_TEXT:
         # What waits to be fetched is measured without its texts: at a megabyte, it would be all.
-        cursor.execute("SET streaming_buffer_size = '1KB'")
+        cursor.execute("SET streaming_buffer_size = '1 byte'")
     return cursor.execute(sql).to_arrow_reader(rows)
 
 
