@@ -257,6 +257,14 @@ def test_of_a_truncated_file_the_whole_lines_are_read_where_it_is_asked_for(tmp_
     assert [repair.kind for repair in found.repairs] == ["packed.damaged"]
 
 
+def test_of_a_small_truncated_file_the_whole_lines_are_read_too(tmp_path):
+    data = gzip.compress(b"n,what\n" + b"".join(b"%d,x%d\n" % (n, n * n) for n in range(20_000)))
+    (tmp_path / "a.csv.gz").write_bytes(data[: len(data) // 2])
+    found = prefect_etl.read(tmp_path / "a.csv.gz", bad_rows="repair")
+    assert found.table.num_rows > 1000
+    assert "packed.damaged" in [repair.kind for repair in found.repairs]
+
+
 def bomb(size: int) -> bytes:
     return b"n\n" + b"0\n" * (size // 2)
 

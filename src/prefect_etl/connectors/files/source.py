@@ -12,7 +12,7 @@ from prefect_etl.connectors.base import Relation, Rows
 from prefect_etl.connectors.files.archives.members import wanted_by
 from prefect_etl.connectors.files.archives.unpacked import Unpacked
 from prefect_etl.connectors.files.config import FilesConnection, FilesDataset, Format, format_of
-from prefect_etl.connectors.files.form import Numbering, form_of
+from prefect_etl.connectors.files.form import Form, Numbering, form_of
 from prefect_etl.connectors.files.listing import (
     assert_unchanged,
     list_files,
@@ -121,7 +121,7 @@ class FilesSource:
         files = [members[0] for members in parts.values()]
         with self._translated([unit.position for unit in files]):
             form = form_of(self._format(files))
-            groups = form.detect(self.place, files)
+            groups = self._detected(form, files)
             for reading, members in groups:
                 assert_named(reading, members)
         batches = []
@@ -132,6 +132,19 @@ class FilesSource:
                 batches += self._in_parts(member, parts[member.position], settled)
         order = {unit.position: index for index, unit in enumerate(units)}
         return sorted(batches, key=lambda batch: order[batch.units[0].position])
+
+    def _detected(self, form: Form, files: Sequence[Unit]) -> list[tuple[Reading, list[Unit]]]:
+        """How files are read; of those that are damaged, what is left where that is wanted."""
+        import duckdb
+
+        try:
+            return form.detect(self.place, files)
+        except (OSError, duckdb.Error, SourceReadError):
+            if self._dataset.bad_rows != "repair":
+                raise
+        for unit in files:
+            self.place.unpacked.assert_whole(unit.position)
+        return form.detect(self.place, files)
 
     def _in_parts(self, file: Unit, parts: Sequence[Unit], reading: Reading) -> list[Batch]:
         """Each part of a large file as a batch of its own."""

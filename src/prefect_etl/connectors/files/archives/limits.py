@@ -57,10 +57,15 @@ it was given up after 209,715,200 bytes
             )
 
 
-def copied(stream: BinaryIO, write: Callable[[bytes], object], allowance: Allowance) -> int:
-    """Pass on what comes out of a stream, and say how much it was."""
+def copied(
+    stream: BinaryIO,
+    write: Callable[[bytes], object],
+    allowance: Allowance,
+    window_bytes: int = WINDOW,
+) -> int:
+    """Pass on what comes out of a stream, a window at a time, and say how much it was."""
     size = 0
-    while window := stream.read(WINDOW):
+    while window := stream.read(window_bytes):
         allowance.take(len(window))
         write(window)
         size += len(window)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -20,6 +20,8 @@ from prefect_etl.errors import SourceReadError
 
 # The engine decompresses these itself, while it reads.
 _BY_ENGINE = ("gzip", "zstd")
+# Of a damaged file: what a window that cannot be filled would have held is lost.
+_SMALL_WINDOW = 512
 
 
 class DamagedError(SourceReadError):
@@ -152,10 +154,13 @@ class Unpacked:
         """Decompress a file; where damage is mended, the whole lines before it."""
         target = self._new(PurePosixPath(content).stem)
         try:
-            with self._reading(content), open_packed(self._root / content) as stream:
-                self._write(stream, target, self._allowance(content))
+            self._write_content(content, target)
         except DamagedError:
-            size = target.stat().st_size if self._mended else 0
+            if not self._mended:
+                raise
+            with suppress(DamagedError):
+                self._write_content(content, target, _SMALL_WINDOW)
+            size = target.stat().st_size
             kept = _cut_at_a_line(target) if size else 0
             if not kept:
                 raise
@@ -165,6 +170,10 @@ class Unpacked:
                 "packed.damaged", said + (rest if size > kept else ""), 1, content
             )
         return target
+
+    def _write_content(self, content: str, target: Path, window: int = WINDOW) -> None:
+        with self._reading(content), open_packed(self._root / content) as stream:
+            self._write(stream, target, self._allowance(content), window)
 
     def close(self) -> None:
         """Remove what was unpacked; safe to call twice."""
@@ -185,9 +194,11 @@ class Unpacked:
         number = len(self._files) + sum(1 for _ in self._folder.iterdir())
         return self._folder / f"{number:06d}{''.join(endings[-2:])}"
 
-    def _write(self, stream: BinaryIO, target: Path, allowance: Allowance) -> int:
+    def _write(
+        self, stream: BinaryIO, target: Path, allowance: Allowance, window: int = WINDOW
+    ) -> int:
         with self._writing(target) as file:
-            return copied(stream, file.write, allowance)
+            return copied(stream, file.write, allowance, window)
 
     @contextmanager
     def _writing(self, target: Path) -> Iterator[BinaryIO]:
