@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 from prefect_etl.core.report import RunReport
 from prefect_etl.pipeline.run import run_pipeline
@@ -33,6 +34,31 @@ def _write(root: Path, name: str, text: str) -> None:
 def _rows(root: Path, sql: str) -> list[Any]:
     with duckdb.connect(str(root / "warehouse.duckdb"), read_only=True) as connection:
         return connection.execute(sql).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('{"n": 1}\n\n \n{"n": -2}\n{"n": 3}\n', 4),
+        ('{"n": 1}\n{"n": oops}\n\n{"n": -2}\n{"n": 3}\n{"n": 4}', 4),
+        ('{"n": 1}\n{"n": 5, "n": 1.2}\n{"n": -2}', 3),
+        ('[{"n": 1},\n{"n": -2}]', None),
+    ],
+)
+def test_a_row_that_a_contract_refuses_is_told_with_its_line(
+    tmp_path: Path, text: str, line: int | None
+) -> None:
+    _write(tmp_path, "a.jsonl" if line else "a.json", text)
+    rules = {"path": "*.json*", "contract": {"columns": {"n": {"ge": 0}}}}
+    _run(tmp_path, {"t": rules})
+    files = tmp_path.glob(".prefect_etl/p/quarantine/t/*.parquet")
+    found = [
+        row
+        for file in files
+        for row in duckdb.read_parquet(str(file)).select("_rules, _line").fetchall()
+        if row[0] != ["json.syntax"]
+    ]
+    assert [told for _, told in found] == [line]
 
 
 def test_a_bad_line_is_in_the_quarantine_with_its_place(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from prefect_etl.connectors.files.json.columns import gathered, selected
 from prefect_etl.connectors.files.json.detection import CARE, EXACT, PLAIN, detect
 from prefect_etl.connectors.files.json.inspection import explain
 from prefect_etl.connectors.files.json.kinds import Kind, Seen, kind_of
+from prefect_etl.connectors.files.json.numbering import numbers_of
 from prefect_etl.connectors.files.json.spelling import as_kind, as_seen
 from prefect_etl.connectors.files.json.spool import Spell, Spool
 from prefect_etl.connectors.files.place import Place
@@ -62,6 +63,13 @@ class _Json:
     def explain(self, place: Place, unit: Unit) -> Explained:
         return explain(place, unit)
 
+    def lines(
+        self, place: Place, reading: Reading, unit: Unit, rows: Sequence[int]
+    ) -> Sequence[int | None]:
+        care = reading.options.get(CARE)
+        spell = _spell(_kinds(reading), exact=care == EXACT) if care else None
+        return numbers_of(place, unit, rows, spell)
+
     @contextmanager
     def rows(self, place: Place, reading: Reading, units: Sequence[Unit]) -> Iterator[Rows]:
         if not reading.options.get(CARE):
@@ -102,13 +110,20 @@ def _careful(spool: Spool, reading: Reading, units: Sequence[Unit], *, exact: bo
 
 def _fill(spool: Spool, reading: Reading, units: Sequence[Unit], *, exact: bool) -> dict[str, Kind]:
     """Fill a spool with the records of files; the columns that they have."""
-    kinds = {name: kind_of(kind) for name, kind in gathered(reading).pairs()}
-    record = Kind("struct", "", kinds)
-    spell: Spell = lambda value: as_seen(value, Seen())  # noqa: E731
-    if exact:
-        spell = lambda value: as_kind(value, record, "")  # noqa: E731
-    spool.fill(units, spell, numbered=len(units) > 1)
+    kinds = _kinds(reading)
+    spool.fill(units, _spell(kinds, exact=exact), numbered=len(units) > 1)
     return kinds
+
+
+def _kinds(reading: Reading) -> dict[str, Kind]:
+    return {name: kind_of(kind) for name, kind in gathered(reading).pairs()}
+
+
+def _spell(kinds: dict[str, Kind], *, exact: bool) -> Spell:
+    record = Kind("struct", "", kinds)
+    if exact:
+        return lambda value: as_kind(value, record, "")
+    return lambda value: as_seen(value, Seen())
 
 
 FORM = _Json()
