@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prefect_etl.core.schema import Column, TableSchema
-from prefect_etl.engine.loading import ROWS_OF_TEXT, batch_rows
+from prefect_etl.engine.loading import ROWS_OF_TEXT, batch_rows, batches
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,16 +53,15 @@ def slices(
     """
     import pyarrow as pa
 
-    cursor.execute("SET arrow_lossless_conversion = true")
     ((last,),) = cursor.execute(f"SELECT coalesce(max(rowid), -1) FROM {table}").fetchall()
     chosen = f"SELECT {columns} FROM {table} WHERE " + (f"({condition}) AND " if condition else "")
 
     def read(start: int) -> pa.RecordBatchReader:
         within = f"rowid >= {start} AND rowid < {start + rows}"
-        return cursor.execute(chosen + within).to_arrow_reader(rows)
+        return batches(cursor, chosen + within, rows)
 
-    def batches() -> Iterator[pa.RecordBatch]:
+    def sliced() -> Iterator[pa.RecordBatch]:
         for start in range(0, last + 1, rows):
             yield from read(start)
 
-    return pa.RecordBatchReader.from_batches(read(last + 1).schema, batches())
+    return pa.RecordBatchReader.from_batches(read(last + 1).schema, sliced())
