@@ -94,3 +94,19 @@ def test_one_file_makes_orders_and_their_items(tmp_path: Path) -> None:
     items = _rows(tmp_path, "SELECT parent_id, _index, sku FROM order_items ORDER BY ALL")
     assert items == [(7, 1, "a"), (7, 2, "b")]
     assert _rows(tmp_path, "SELECT id FROM orders ORDER BY id") == [(7,), (8,)]
+
+
+def test_keys_that_come_twice_among_many_lines_are_told_with_the_first(tmp_path: Path) -> None:
+    lines = [f'{{"n": {n}, "s": "a \\":\\" b"}}' for n in range(1, 101)]
+    lines[9] = '{"n": 0, "s": "\\":", "n": 10}'
+    lines[49] = '{"s": "old", "n": 50, "\\u0073": "x"}'
+    _write(tmp_path, "a.jsonl", "\n".join(lines))
+    report = _run(tmp_path, {"t": {"path": "*.jsonl"}}).datasets[0]
+    (repair,) = report.repairs
+    assert (repair.said.split(";")[0], repair.count, repair.line) == (
+        "the key n comes twice in an object",
+        2,
+        10,
+    )
+    assert _rows(tmp_path, "SELECT n FROM t ORDER BY n") == [(n,) for n in range(1, 101)]
+    assert _rows(tmp_path, "SELECT s FROM t WHERE n IN (10, 50) ORDER BY n") == [('":',), ("x",)]
