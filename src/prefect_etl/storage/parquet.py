@@ -80,7 +80,7 @@ def write_parquet(
         ordered = not wide and (packed or relation.ordered)
         try:
             copied = copy.run(cursor, ordered=ordered)
-            again = ordered and isinstance(rows, Relation) and _is_bulky(path)
+            again = ordered and isinstance(rows, Relation) and _is_bulky(cursor, path)
         except _out_of_memory():
             # What was read of a stream does not come again; another engine has tried already.
             if not isinstance(rows, Relation) or rows.engine is not None:
@@ -125,16 +125,14 @@ def _out_of_memory() -> type[Exception]:
     return duckdb.OutOfMemoryException
 
 
-def _is_bulky(path: Path) -> bool:
+def _is_bulky(cursor: duckdb.DuckDBPyConnection, path: Path) -> bool:
     """Whether a file has rows of which those that are read at once are too much for a reader."""
-    import pyarrow.parquet as pq
-
-    file = pq.read_metadata(path)
-    groups = (file.row_group(n) for n in range(file.num_row_groups))
-    return any(
-        group.total_byte_size * min(_VECTOR_ROWS, group.num_rows) > _VECTOR_BYTES * group.num_rows
-        for group in groups
+    at_once = f"row_group_bytes * least({_VECTOR_ROWS}, row_group_num_rows)"
+    bulky = cursor.execute(
+        f"SELECT 1 FROM parquet_metadata({literal(path)}) "
+        f"WHERE {at_once} > {_VECTOR_BYTES} * row_group_num_rows LIMIT 1"
     )
+    return bulky.fetchone() is not None
 
 
 def _run(cursor: duckdb.DuckDBPyConnection, relation: Relation, sql: str) -> list[tuple[Any, ...]]:
