@@ -78,16 +78,17 @@ def write_parquet(
             if (counted := _count(cursor, path, units, copied)) is not None:
                 return Written(counted, schema)
         ordered = not wide and (packed or relation.ordered)
+        failure: Exception | None = None
         try:
             copied = copy.run(cursor, ordered=ordered)
             again = ordered and isinstance(rows, Relation) and _is_bulky(cursor, path)
-        except _out_of_memory():
+        except _out_of_memory() as error:
             # What was read of a stream does not come again; another engine has tried already.
             if not isinstance(rows, Relation) or rows.engine is not None:
                 raise
-            again = True
+            again, failure = True, error
         if again:
-            copied = copy.run_frugally(session)
+            copied = copy.run_frugally(session, failure)
         counted = _count(cursor, path, units, copied)
         if counted is None:
             raise AccountingError(f"{path}: the source gave the rows of its units in turns")
@@ -220,16 +221,27 @@ class _Copy:
             raise
         return int(result[0][0]) if result else 0
 
-    def run_frugally(self, session: Session) -> int:
+    def run_frugally(self, session: Session, failure: Exception | None) -> int:
         """Write all rows with one thread, in row groups of a few megabytes.
 
         What was read of the source once is read again.
+
+        Args:
+            session: The engine.
+            failure: Why it could not be done otherwise; raised where that engine cannot read them.
         """
+        import duckdb
+
         if self.relation.engine is not None:
             sql = self._sql(ordered=False)
             return int(self.relation.engine.query(sql, frugal=sql)[0][0])
-        with session.frugal() as cursor:
-            return self.run(cursor, ordered=False)
+        try:
+            with session.frugal() as cursor:
+                return self.run(cursor, ordered=False)
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            if failure is None:
+                raise
+            raise failure from error  # it is in a file that is attached elsewhere
 
     def _sql(self, *, ordered: bool) -> str:
         # PRESERVE_ORDER keeps the source's order although the session as a whole does not.
