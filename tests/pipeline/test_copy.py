@@ -340,3 +340,15 @@ def test_many_tables_are_copied_each_on_its_own(rows, tmp_path):
         "main.broken": "failed",
     }
     assert rows("SELECT * FROM b") == [(1,)]
+
+
+def test_a_file_that_is_trusted_is_read_in_this_process(copied, rows, tmp_path, monkeypatch):
+    duckdb.execute(f"COPY (SELECT 1 AS id) TO '{tmp_path / 'a.parquet'}'")
+    monkeypatch.setattr("prefect_etl.engine.confined.WORKER", tmp_path / "nowhere.py")
+    assert copied("a.parquet", trusted=True).counts.inserted == 1
+    assert rows("SELECT id FROM a") == [(1,)]
+
+
+def test_a_database_cannot_be_trusted(copied):
+    with pytest.raises(ConfigError, match="--trusted is for files"):
+        copied(WAREHOUSE, "duckdb:///x.duckdb", table="t", trusted=True)

@@ -77,6 +77,15 @@ def copy(  # noqa: PLR0913 - one a command-line option
         str | None,
         Parameter(name="--format", help="csv, tsv, json, jsonl, parquet where no name tells it."),
     ] = None,
+    trusted: Annotated[
+        bool,
+        Parameter(
+            help="The files are ours: read Parquet, Arrow and Excel without the process that guards "
+            "against crafted ones.",
+            negative=(),
+            show_default=False,
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, Parameter(help="Show what would be done, and the table.", show_default=False)
     ] = False,
@@ -108,6 +117,7 @@ def copy(  # noqa: PLR0913 - one a command-line option
         columns=_listed(columns),
         missing=missing,
         format=kind,
+        trusted=trusted,
     )
     with progress_display() as progress:
         means = _means(request, progress, verbose=verbose)

@@ -114,8 +114,11 @@ def _read(request: Request, reading: Reading, fields: Any) -> dict[str, Any]:
                 f"{option} is for databases, and SOURCE is a file",
                 hint="Say --into for the table's name.",
             )
-        found = {"path": reading.path, "format": request.format, "where": request.where}
+        found: dict[str, Any] = {"path": reading.path, "format": request.format}
+        found |= {"where": request.where, "trusted": request.trusted or None}
         return found | ({"bad_rows": "fail"} if "bad_rows" in fields else {})
+    if request.trusted:
+        raise ConfigError("--trusted is for files, and SOURCE is a database")
     if (request.table is None) == (request.query is None):
         raise ConfigError(
             "say what to copy: --table NAME or --query SQL, one of them",

@@ -34,6 +34,7 @@ class Request:
         columns: Only these columns, in this order.
         missing: ``keep`` or ``delete`` keys that the source does not have any more.
         format: Of files and of standard input and output, where no name tells it.
+        trusted: Whether nobody else could have made the files: they are read without limits.
     """
 
     source: str
@@ -49,6 +50,7 @@ class Request:
     columns: tuple[str, ...] = ()
     missing: str | None = None
     format: str | None = None
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
