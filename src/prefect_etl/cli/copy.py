@@ -80,8 +80,8 @@ def copy(  # noqa: PLR0913 - one a command-line option
     trusted: Annotated[
         bool,
         Parameter(
-            help="The files are ours: read Parquet, Arrow and Excel without the process that guards "
-            "against crafted ones.",
+            help="The files are ours: read Parquet, Arrow and Excel without the process that "
+            "guards against crafted ones.",
             negative=(),
             show_default=False,
         ),
