@@ -54,3 +54,8 @@ def test_a_registered_word_is_not_cut_out_of_longer_words():
 def test_a_very_short_value_is_not_registered():
     register_secret("a")
     assert redact("a cat") == "a cat"
+
+
+def test_a_password_is_known_though_there_is_an_at_sign_further_on():
+    register_uri("postgresql://etl:hun%zzter44@127.0.0.1:1/x?application_name=me@corp")
+    assert redact('invalid token: "hun%zzter44"') == 'invalid token: "***"'

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from prefect_etl.connectors.base import ArrowRows
+from prefect_etl.connectors.relational import digest_of
 from prefect_etl.connectors.sqlite import SqliteConnection
 from prefect_etl.connectors.sqlite.reflecting import discover
 from prefect_etl.connectors.sqlite.source import SqliteDataset, SqliteSource
@@ -193,6 +194,13 @@ def test_a_run_reads_from_the_last_cursor_on(
     engine = file.session.query(f"SELECT CAST(CAST({second} AS {kind}) AS VARCHAR)")[0][0]
     state = LedgerState(version=1, schema=TableSchema.of(c=kind), cursor=engine)
     assert len(file.rows(state, cursor="c")) == 2
+
+
+@pytest.mark.parametrize("more", [{"columns": {"drop": ["b"]}}, {"types": {"b": "VARCHAR"}}])
+def test_what_was_read_of_other_columns_is_not_what_is_read_now(more: dict[str, Any]) -> None:
+    plain = SqliteDataset(name="d", table="t")
+    other = SqliteDataset(name="d", table="t", **more)
+    assert digest_of(*plain.read) != digest_of(*other.read)
 
 
 def test_late_rows_are_read_within_the_lag(file: File) -> None:

@@ -137,6 +137,32 @@ def test_with_a_cursor_a_replayed_row_is_a_late_row(project: Project) -> None:
     assert project.rows("SELECT * FROM t") == [(1, 1, 5), (2, -2, 1), (3, -3, 9), (4, 0, 9)]
 
 
+def test_a_replayed_row_loses_against_one_of_its_cursor_that_came_later(project: Project) -> None:
+    project.dataset |= {"write": "merge", "key": "id", "cursor": "at", "contract": STRICT}
+    project.write("a.csv", "id,v,at\n1,-1,5\n2,-2,5\n")
+    project.load()
+    project.write("b.csv", "id,v,at\n1,1,5\n")
+    project.load()
+    fixed(project)
+    (report,) = replay(project)
+    assert (report.counts.superseded, report.counts.inserted) == (1, 1)
+    assert project.rows("SELECT * FROM t") == [(1, 1, 5), (2, -2, 5)]
+
+
+def test_a_replayed_row_wins_over_one_of_its_cursor_that_was_there_before(
+    project: Project,
+) -> None:
+    project.dataset |= {"write": "merge", "key": "id", "cursor": "at", "contract": STRICT}
+    project.write("a.csv", "id,v,at\n1,1,5\n")
+    project.load()
+    project.write("b.csv", "id,v,at\n1,-1,5\n")
+    project.load()
+    fixed(project)
+    (report,) = replay(project)
+    assert report.counts.updated == 1
+    assert project.rows("SELECT * FROM t") == [(1, -1, 5)]
+
+
 def test_without_a_cursor_a_row_loses_against_what_came_later(project: Project) -> None:
     project.dataset |= {"write": "merge", "key": "id", "contract": STRICT}
     project.write("a.csv", "id,v\n1,-1\n2,-2\n")
@@ -330,6 +356,35 @@ def test_windows_of_an_append_that_were_read_again_are_not_replayed(tmp_path: Pa
         assert replay_pipeline(workspace, names).idle
     loaded = execute("SELECT made, v FROM log ORDER BY ALL", tmp_path / "w.duckdb")
     assert loaded == [(1, -1), (2, -2), (2, 5), (3, 6)]
+
+
+def test_rows_of_a_window_that_was_merged_wait_while_later_windows_come(tmp_path: Path) -> None:
+    def execute(sql: str, file: str = "app.duckdb") -> list[Any]:
+        with duckdb.connect(str(tmp_path / file)) as connection:
+            return connection.execute(sql).fetchall()
+
+    def opened(least: int) -> Any:
+        contract = {"columns": {"v": {"ge": least}}}
+        dataset = {"table": "log", "cursor": "made", "write": "merge", "key": "made"}
+        source = {
+            "connection": "duckdb:///app.duckdb",
+            "datasets": {"log": {**dataset, "contract": contract}},
+        }
+        spec = pipeline_from(
+            name="p", destination="duckdb:///w.duckdb", sources={"s": source}, root=tmp_path
+        )
+        return open_workspace(spec)
+
+    execute("CREATE TABLE log AS SELECT * FROM (VALUES (1, -1), (2, 5)) t(made, v)")
+    with opened(0) as workspace:
+        assert run_pipeline(workspace).status == "completed"
+    execute("INSERT INTO log VALUES (3, 6)")
+    with opened(0) as workspace:
+        assert run_pipeline(workspace).status == "completed"
+    with opened(-5) as workspace:
+        names = [("log", entry.name) for entry in entries_to_replay(workspace, None)]
+        assert replay_pipeline(workspace, names).status == "completed"
+    assert execute("SELECT made, v FROM log ORDER BY 1", "w.duckdb") == [(1, -1), (2, 5), (3, 6)]
 
 
 def test_records_that_could_not_be_read_stay_open_when_others_are_replayed(

@@ -24,7 +24,11 @@ ENTRY = QuarantineEntry(
     loaded=True,
     path="00000003-r.parquet",
     lineage="l",
-    sources=(AsideSource("a.csv", "1", 1), AsideSource("from 1", "2", 1, transient=True)),
+    sources=(
+        AsideSource("a.csv", "1", 1),
+        AsideSource("from 1", "2", 1, transient=True),
+        AsideSource("cursor window", "1", 1),
+    ),
     batches=("b1", "b2"),
 )
 
@@ -73,6 +77,7 @@ def test_a_load_closes_what_it_makes_needless(later: Published, why: str) -> Non
         load(units={"a.csv": Unit("a.csv", "1")}),
         load(units={"from 1": Unit("from 1", "9", transient=True)}),
         load(CURSOR, window=Window("5", "9")),
+        load(CURSOR, units={"cursor window": Unit("cursor window", "9")}),
         load(replayed=frozenset({"00000002-q"}), units={"a.csv": Unit("a.csv", "9")}),
     ],
 )
@@ -83,7 +88,7 @@ def test_a_load_leaves_alone_what_it_does_not_touch(later: Published) -> None:
 def test_a_later_version_of_a_file_makes_its_rows_stale() -> None:
     later = load(units={"a.csv": Unit("a.csv", "9")})
     found = after(ENTRY, later)
-    assert [bool(source.superseded) for source in found.sources] == [True, False]
+    assert [bool(source.superseded) for source in found.sources] == [True, False, False]
     assert not found.closed
 
 

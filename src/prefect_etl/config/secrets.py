@@ -68,10 +68,12 @@ def register_uri(uri: str) -> None:
         >>> redact("login with c0rrect-h0rse failed")
         'login with *** failed'
     """
-    authority = uri.partition("://")[2].rpartition("@")[0]
-    _, colon, password = authority.partition(":")
-    if colon and password:
-        register_secret(password)
+    rest = uri.partition("://")[2]
+    # What is written wrongly may be cut at any of them by whoever complains.
+    for end in (place for place, char in enumerate(rest) if char == "@"):
+        _, colon, password = rest[:end].partition(":")
+        if colon and password:
+            register_secret(password)
     try:
         query = urlsplit(uri).query
     except ValueError:  # no URI at all, or one with half an address: it will not be used

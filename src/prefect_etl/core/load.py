@@ -69,8 +69,8 @@ class Load:
             trusted. None itself where the numbers are known before, and stand in the units.
         replays: The version that the load made when it was first published, where it is published
             again; it may skip versions that a refresh made needless.
-        older: Its rows are older than all that the table has, and no cursor says so: where a key is
-            there, they lose.
+        older: Its rows are older than what the table has, where no cursor says otherwise: where a
+            key is there, or was deleted, with the same cursor or without one, they lose.
     """
 
     pipeline: str

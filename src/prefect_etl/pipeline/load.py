@@ -111,7 +111,13 @@ def settle_last_load(workspace: Workspace, plan: DatasetPlan) -> None:
             _settle(workspace, spec, record, [manifest for manifest in found if manifest])
     elif plan.action == "skip":  # a load sweeps when it is done
         zone.sweep(state.version, state.lineage, workspace.options.raw_retention_days)
+    _show_quarantine(workspace, spec)
+
+
+def _show_quarantine(workspace: Workspace, spec: DatasetSpec) -> None:
+    """Make the table of quarantine follow its files; those that are old go once it has."""
     publish_table(workspace, spec)
+    Quarantine(workspace.quarantine).sweep(spec.name, workspace.options.raw_retention_days)
 
 
 def _settle(
@@ -133,7 +139,6 @@ def _settle(
         quarantine = Quarantine(workspace.quarantine)
         load = published(record, spec, read, window_of(read))
         quarantine.settle(record, spec.name, workspace.run_id, lambda entry: after(entry, load))
-        quarantine.sweep(spec.name, days)
     zone.record(record)
     zone.sweep(record.version, record.lineage, days)
 
@@ -232,7 +237,7 @@ class Loading:
         zone = self.workspace.raw.dataset(self.spec.name)
         with _readable([zone.data(manifest.batch_id) for manifest in manifests]):
             report = self._publish(manifests)
-        publish_table(self.workspace, self.spec)
+        _show_quarantine(self.workspace, self.spec)
         return report
 
     def _publish(self, manifests: Sequence[Manifest]) -> DatasetReport:

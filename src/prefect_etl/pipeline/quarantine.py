@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from prefect_etl.connectors.relational.planning import REMEMBERED
 from prefect_etl.core.manifest import LoadRecord
 from prefect_etl.core.report import RuleCount
 from prefect_etl.core.sql import literal
@@ -52,6 +53,11 @@ class AsideSource:
     rows: int
     transient: bool = False
     superseded: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Whether its position says nothing of which rows they are: windows come one by one."""
+        return self.transient or self.position == REMEMBERED
 
 
 @dataclass(frozen=True, slots=True)

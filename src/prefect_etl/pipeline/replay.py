@@ -159,7 +159,10 @@ class _Replay:
             return self._close("superseded: the table was begun anew")
         if self.spec.write == "replace" or (self.spec.keyed and self.spec.cursor is None):
             return self._run_without_order()
-        return self._load(choose_rows(self.workspace, self.entry, self.spec, self.state))
+        # Of two rows with one cursor the one that was loaded since is the newer one.
+        older = self.spec.keyed and self.state.version > self.entry.version
+        chosen = choose_rows(self.workspace, self.entry, self.spec, self.state)
+        return self._load(chosen, older=older)
 
     def _hopeless(self) -> str:
         """Why nothing of the file can be loaded, whatever its rows are; empty if it may."""

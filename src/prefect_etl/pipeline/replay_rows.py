@@ -99,7 +99,7 @@ def _positions(sources: Sequence[AsideSource]) -> str:
 
 def _as_the_ledger_says(source: AsideSource, state: LedgerState) -> AsideSource:
     known = state.units.get(source.position)
-    if source.superseded or source.transient or known is None:
+    if source.superseded or source.passes or known is None:
         return source
     if known.unit.version == source.version:
         return source

@@ -94,7 +94,7 @@ def _closed_by(entry: QuarantineEntry, load: Published) -> str:
 
 def _source_after(source: AsideSource, load: Published) -> AsideSource:
     unit = load.units.get(source.position)
-    if source.superseded or source.transient or unit is None or unit.version == source.version:
+    if source.superseded or source.passes or unit is None or unit.version == source.version:
         return source
     return replace(source, superseded=f"superseded: {load.name} has a later {source.position}")
 

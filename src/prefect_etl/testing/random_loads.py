@@ -57,7 +57,15 @@ class RandomLoads:
             window = Window(self._seen(lower), self._seen(upper), open=opened)
         whole = window is None and self.random.random() < 0.4
         keys = self._keys() if window is not None and self.random.random() < 0.5 else None
-        return {"window": window, "whole": whole, "moment": read_on(version + 3), "keys": keys}
+        older = self.dataset.keyed and self.random.random() < 0.2
+        moment = read_on(version + 3)
+        return {
+            "window": window,
+            "whole": whole,
+            "moment": moment,
+            "keys": keys,
+            "older": older,
+        }
 
     def _keys(self) -> str | None:
         """Some of the keys that rows have; rows of the load may have others."""

@@ -62,8 +62,7 @@ class DuckDBSource:
         self._path = connection.path
         self._dataset = dataset
         self._session = session
-        what = (dataset.table_, dataset.query, dict(dataset.parameters), dataset.filter)
-        self._planner = Planner(dataset, digest_of(*what, dataset.cursor_column))
+        self._planner = Planner(dataset, digest_of(*dataset.read))
 
     def units(self, state: LedgerState) -> list[Unit]:
         """What the ledger remembers, and the whole or the window above the last cursor.

@@ -98,7 +98,9 @@ def is_late(row: Incoming, old: Row | None, tombstone: Any, load: Load) -> bool:
     if load.older and load.dataset.cursor_column is None:
         return old is not None
     before = tombstone if old is None else cursor_of(old.values, load)
-    return rank(cursor_of(row.values, load)) < rank(before)
+    mine, theirs = rank(cursor_of(row.values, load)), rank(before)
+    ties = load.older and (old is not None or tombstone is not None)
+    return mine < theirs or (ties and mine == theirs)
 
 
 def cursor_of(values: Values, load: Load) -> Any:

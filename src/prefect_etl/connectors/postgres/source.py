@@ -109,9 +109,8 @@ class PostgresSource:
         self._token = uuid4().hex[:8]
         self._snapshot: SharedSnapshot | None = None
         self._lock = Lock()
-        what = (dataset.table_, dataset.query, dict(dataset.parameters), dataset.filter)
         planner = ChangesPlanner if dataset.xmin else Planner
-        self._planner = planner(dataset, digest_of(*what, dataset.cursor_column, dataset.xmin))
+        self._planner = planner(dataset, digest_of(*dataset.read, dataset.xmin))
 
     def units(self, state: LedgerState) -> list[Unit]:
         """What the ledger remembers, and the whole, the window or the changes since then.

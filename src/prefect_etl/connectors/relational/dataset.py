@@ -86,6 +86,13 @@ class DatabaseDataset(DatasetSpec):
         )
 
     @property
+    def read(self) -> tuple[object, ...]:
+        """All that decides which rows and columns are read, and as what."""
+        columns = self.columns.model_dump_json()
+        what = (self.table_, self.query, dict(self.parameters), self.filter, self.cursor_column)
+        return (*what, columns, sorted(self.types.items()), self.where is None)
+
+    @property
     def described(self) -> str:
         """What is read, in a word or two."""
         return self.table_ or "query"

@@ -149,12 +149,10 @@ def _late(target: Target, load: Load, present: str) -> str:
         return f"({present})" if load.older else "FALSE"
     column = load.evolution.schema[load.dataset.cursor_column]
     mine, theirs = (f"{table}.{identifier(column.name)}" for table in "st")
-    less = f"{target.dialect.ordered(mine, column.type)} < "
+    less = f"{target.dialect.ordered(mine, column.type)} {'<=' if load.older else '<'} "
     # Null is lower than any cursor, here as elsewhere.
-    late = (
-        f"({present} AND ({less}{target.dialect.ordered(theirs, column.type)} "
-        f"OR ({mine} IS NULL AND {theirs} IS NOT NULL)))"
-    )
+    lowest = f"{mine} IS NULL" + ("" if load.older else f" AND {theirs} IS NOT NULL")
+    late = f"({present} AND ({less}{target.dialect.ordered(theirs, column.type)} OR ({lowest})))"
     if not buries(load):
         return late
     buried = target.dialect.parsed("g.cursor_value", column.type)

@@ -63,8 +63,7 @@ class SqliteSource:
         self._described: tuple[Found, list[Carried]] | None = None
         self._shared: sqlite3.Connection | None = None
         self._remaining: set[int] = set()
-        what = (dataset.table_, dataset.query, dict(dataset.parameters), dataset.filter)
-        self._planner = Planner(dataset, digest_of(*what, dataset.cursor_column))
+        self._planner = Planner(dataset, digest_of(*dataset.read))
 
     def units(self, state: LedgerState) -> list[Unit]:
         """What the ledger remembers, and the whole or the window above the last cursor.
