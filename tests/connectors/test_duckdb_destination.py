@@ -9,7 +9,7 @@ import pytest
 
 from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.schema import TableSchema
-from prefect_etl.errors import ConfigError, SchemaError
+from prefect_etl.errors import ConfigError, DataError, SchemaError
 from prefect_etl.testing.exercise import small_session
 from prefect_etl.testing.exercises import DuckDB
 from prefect_etl.testing.loads import Table, row
@@ -132,6 +132,18 @@ def test_a_column_that_comes_to_a_table_with_a_primary_key_is_added(table, query
     made.load({"b": [{"id": 1, "x": 2}]}, TableSchema.of(id="BIGINT", x="INTEGER"))
     assert made.holds({"id": 1, "x": 2})
     assert query("SELECT constraint_type FROM duckdb_constraints() WHERE table_name = 'd'")
+
+
+def test_two_keys_that_are_one_in_an_adopted_table_are_refused(table, query):
+    query("CREATE TABLE d (id VARCHAR COLLATE NOCASE, n BIGINT)")
+    query("INSERT INTO d VALUES ('a', 1)")
+    made = table(write="merge", key="id", adopt=True)
+    with pytest.raises(DataError, match="two keys of the load are one key of the table"):
+        made.load(
+            {"a": [{"id": "a", "n": 2}, {"id": "A", "n": 3}]},
+            TableSchema.of(id="VARCHAR", n="BIGINT"),
+        )
+    assert query("SELECT id, n FROM d") == [("a", 1)]
 
 
 def test_a_view_is_not_adopted(table, query):

@@ -148,3 +148,15 @@ def test_a_window_of_a_backfill_deletes_nothing_else(execute, run, tmp_path):
     with open_workspace(spec) as workspace:
         report = run_window(workspace, "orders", window, plain_steps(workspace, Silent()), Lock())
     assert (report.counts.read, report.counts.missing) == (2, 0)
+
+
+def test_a_source_that_was_mended_is_read_again_after_its_contract_was_broken(execute, run):
+    fields = {
+        "missing": "keep",
+        "contract": {"columns": {"at": {"le": 10}}, "on_violation": "fail"},
+    }
+    run(**fields)
+    execute("INSERT INTO orders VALUES (8, 99)")
+    assert run(**fields)[0].status == "failed"
+    execute('UPDATE orders SET "at" = 9 WHERE id = 8')
+    assert run(**fields)[1] == [1, 2, 3, 4, 8]

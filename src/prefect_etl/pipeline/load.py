@@ -22,7 +22,7 @@ from prefect_etl.core.schema import Column, TableSchema
 from prefect_etl.core.sql import identifier, literal
 from prefect_etl.core.unit import Batch
 from prefect_etl.engine.duckdb import Session
-from prefect_etl.errors import StorageError, VersionConflict
+from prefect_etl.errors import ContractError, StorageError, VersionConflict
 from prefect_etl.pipeline.check import Checked, assert_acceptable, check
 from prefect_etl.pipeline.extract import Extracted
 from prefect_etl.pipeline.keys import apart, keys_sql
@@ -256,7 +256,11 @@ class Loading:
         if self._useless(checked):
             return self._as_bad_as_before(manifests, checked)
         entry = self._put_aside(prepared, checked, unreadable, numbered)
-        assert_acceptable(checked, self._judged, entry.path if entry else None)
+        try:
+            assert_acceptable(checked, self._judged, entry.path if entry else None)
+        except ContractError:
+            self._forget_windows(manifests)
+            raise
         window = window_of(manifests)
         load = Load(
             pipeline=self.workspace.spec.name,
@@ -293,6 +297,17 @@ class Loading:
             logger.warning("%s", error)
         report = self._report(load, result, checked, entry)
         return replace(report, repairs=tuple(r for m in manifests for r in m.repairs))
+
+    def _forget_windows(self, manifests: Sequence[Manifest]) -> None:
+        """Let a source that is mended be read again: its windows, unlike files, look as before.
+
+        What was read for a first load is kept, because it may be all of a large table.
+        """
+        if not self.state.version or self.replays is not None:
+            return
+        for manifest in manifests:
+            if "of" in manifest.reading:
+                self.workspace.raw.dataset(self.spec.name).discard(manifest.batch_id)
 
     def _cursor(self, schema: TableSchema, rows: str, window: Window | None) -> str | None:
         """The highest cursor ever loaded; of rows that lose or are deleted, too."""

@@ -25,6 +25,7 @@ from prefect_etl.core.dataset import DatasetSpec
 from prefect_etl.core.load import Load
 from prefect_etl.core.rows import DELETED, ROW_HASH, UNIT_ID, VALID_FROM, VALID_TO
 from prefect_etl.core.sql import identifier
+from prefect_etl.errors import DataError
 
 # How an action is counted, where it has a name that counts do not have.
 COUNTED_AS = {"rewritten": "updated", "removed": "deleted", "refreshed": "unchanged"}
@@ -51,11 +52,13 @@ def merge(
 
     Raises:
         AccountingError: A row is of a unit that is not in the load.
+        DataError: Two keys of the load are one in the table.
     """
     if empty:  # nothing to compare with, nothing to keep aside
         target = replace(target, actions=f"({_all_new(target)})")
     else:
         database.run(f"CREATE TEMP TABLE {target.actions} AS {decided(target, load)}")
+        _assert_keys_differ(database, target, load)
     found = [
         (unit, action, rows)
         for unit, action, rows in database.rows(
@@ -75,6 +78,27 @@ def merge(
         database.run(f"DROP TABLE {target.actions}")
     actions = [(unit, COUNTED_AS.get(action, action), rows) for unit, action, rows in found]
     return merged(load, staged.written, staged.superseded, actions, missing)
+
+
+def _assert_keys_differ(database: Statements, target: Target, load: Load) -> None:
+    """Make sure that no two keys of the load are one in the table, as where case is no difference.
+
+    Raises:
+        DataError: Two are; which of their rows counts, nobody can say.
+    """
+    if all(load.evolution.schema[name].type != "VARCHAR" for name in load.dataset.key):
+        return
+    twice = database.rows(
+        f"SELECT {PLACE} FROM {target.actions} a WHERE {PLACE} IS NOT NULL "
+        f"GROUP BY {PLACE} HAVING count(*) > 1 LIMIT 1"
+    )
+    if twice:
+        raise DataError(
+            f"{load.dataset.name}: two keys of the load are one key of the table "
+            f"{'.'.join(filter(None, target.named))}, which does not tell their texts apart",
+            hint="Give the key's columns a collation that does (or the type text), or make the "
+            "source's keys alike.",
+        )
 
 
 def _all_new(target: Target) -> str:
