@@ -26,7 +26,8 @@ class Layout:
         decimal: The decimal sign.
         thousands: The sign between thousands; empty for none.
         dates: Formats of dates and times by column, as strptime's.
-        stray: Whether quotes stand within quotes as they are: only one before a field's end closes.
+        stray: Whether quotes stand within quotes as they are: only one before a field's
+            end closes, and none spans lines.
     """
 
     names: tuple[str, ...] = ()

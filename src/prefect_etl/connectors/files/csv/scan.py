@@ -32,7 +32,8 @@ def with_guessed(reading: Reading, dataset: FilesDataset, table: TableSchema | N
 
     In these ``007`` and ``+49`` are no numbers, wherever they come first: they would be 7 and 49.
     """
-    known = table or TableSchema(())
+    # A table that is replaced says nothing: files that stayed are read as they were.
+    known = TableSchema(()) if table is None or dataset.write == "replace" else table
     guessed = [
         name
         for name in integers(reading)

@@ -55,7 +55,8 @@ class Grammar:
         if quote:
             body = _run((self.quote,), self.escape, f"{quote}{quote}")
             if layout.stray:
-                body = _run((self.quote,), "", f"{quote}(?!{blanks}(?:{sign}|{_END}))")
+                # No further than its line: the next record's quotes would be taken for its own.
+                body = _run((self.quote, "\r", "\n"), "", f"{quote}(?!{blanks}(?:{sign}|{_END}))")
             quoted = f"{blanks}{quote}(?P<quoted>{body}){quote}{blanks}(?={sign}|{_END})"
             plain = f"(?!{blanks}{quote}){plain}"
             self._field = re.compile(f"(?:{quoted}|(?P<plain>{plain})){end}")
