@@ -1,4 +1,7 @@
-"""SIGKILL at every write-side step of a run, then a restart: every row once, nothing left over."""
+"""SIGKILL at write-side steps of a run, then a restart: every row once, nothing left over.
+
+At all of them with PREFECT_ETL_SOAK.
+"""
 
 from __future__ import annotations
 
@@ -107,6 +110,8 @@ def test_a_run_killed_at_any_step_converges(increment, fast_folder, capsys):
     with Runner() as one, Runner() as two:
         start = _start(fast_folder / "steps", increment, one)
         kills = list(start.kills())
+        if not SOAK:  # the increments have steps of the same kinds: each takes its half of them
+            kills = kills[increment :: len(INCREMENTS)]
         found = _all_faults(start, kills, [one, two])
     wrong = [
         f"killed {kill}, {start.steps[next(iter(kill.values())) - 1]}: {fault}"
